@@ -1,0 +1,3 @@
+module github.com/groundwork-saas/groundwork/migrations
+
+go 1.26

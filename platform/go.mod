@@ -1,0 +1,3 @@
+module github.com/groundwork-saas/groundwork/platform
+
+go 1.26

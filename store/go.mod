@@ -1,0 +1,30 @@
+module github.com/groundwork-saas/groundwork/store
+
+go 1.26
+
+require (
+	github.com/groundwork-saas/groundwork/domain v0.0.0
+	github.com/groundwork-saas/groundwork/migrations v0.0.0
+	github.com/groundwork-saas/groundwork/platform v0.0.0
+)
+
+require (
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/pgx/v5 v5.12.0 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	github.com/jinzhu/inflection v1.0.0 // indirect
+	github.com/jinzhu/now v1.1.5 // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
+	golang.org/x/sync v0.22.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+	gorm.io/driver/postgres v1.6.3 // indirect
+	gorm.io/gorm v1.31.2 // indirect
+)
+
+replace (
+	github.com/groundwork-saas/groundwork/domain => ../domain
+	github.com/groundwork-saas/groundwork/migrations => ../migrations
+	github.com/groundwork-saas/groundwork/platform => ../platform
+)
