@@ -1,6 +1,6 @@
 module github.com/groundwork-saas/groundwork/deployments
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/groundwork-saas/groundwork/domain v0.0.0
