@@ -1,0 +1,23 @@
+// Package catalog lists the product's resources: a resource that is named here is served, audited and permitted.
+package catalog
+
+import (
+	"github.com/groundwork-saas/groundwork/domain/customers"
+	"github.com/groundwork-saas/groundwork/domain/resource"
+)
+
+// All returns the definitions of every resource.
+func All() []*resource.Definition {
+	return []*resource.Definition{
+		customers.Definition(),
+	}
+}
+
+// Permissions returns what may be granted on the resources.
+func Permissions() []string {
+	var permissions []string
+	for _, d := range All() {
+		permissions = append(permissions, d.Permissions()...)
+	}
+	return permissions
+}

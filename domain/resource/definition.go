@@ -1,0 +1,245 @@
+package resource
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+)
+
+// Kind is what a field holds.
+type Kind string
+
+// The kinds of fields, by the Go type that declares them.
+const (
+	Text     Kind = "text"      // string
+	Integer  Kind = "integer"   // int, int64
+	Boolean  Kind = "boolean"   // bool
+	Time     Kind = "time"      // time.Time
+	ID       Kind = "id"        // tenancy.ID
+	TextList Kind = "text_list" // []string
+	Object   Kind = "object"    // map[string]any
+)
+
+// Field is one field of a resource. Its name is the same in JSON, in the database and in the API.
+type Field struct {
+	Name string
+	Kind Kind
+	// Nullable fields are pointers.
+	Nullable bool
+	// Filter allows conditions on the field, Sort ordering by it. Both need an index, unless Scan says that a scan of
+	// the tenant's rows is meant.
+	Filter, Sort, Scan bool
+	// Unique fields hold no value twice among a tenant's live records; an upsert may go by them.
+	Unique bool
+	// Search includes the field in full-text search.
+	Search bool
+	// Personal values are masked in the audit.
+	Personal bool
+	// ReadOnly fields are set by Groundwork or by business acts, never by a body.
+	ReadOnly bool
+	// Enum are the values a text may have; nil for any.
+	Enum []string
+
+	index []int
+}
+
+// Options are what a definition needs besides the struct.
+type Options struct {
+	// Name is the singular in snake_case: "customer". It begins event types.
+	Name string
+	// Plural is the table, the path and the permission's first part: "customers".
+	Plural string
+	// DefaultSort is the order of a list that asks for none; "-id" (newest first) where it is "".
+	DefaultSort string
+}
+
+// Definition is a resource as everything but its business knows it.
+type Definition struct {
+	Name        string
+	Plural      string
+	DefaultSort []Sort
+	Fields      []Field
+
+	typ    reflect.Type
+	byName map[string]*Field
+}
+
+// Define reads the definition off T's tags. It panics with a message that names the field where the declaration does
+// not add up: that is a mistake in the program, seen at its start.
+//
+// The `api` tag classifies each field, by a list of: filter, sort, scan, unique, search, personal, readonly, or plain
+// for none of them.
+func Define[T any, P interface {
+	*T
+	Entity
+}](options Options,
+) *Definition {
+	d := &Definition{
+		Name: options.Name, Plural: options.Plural,
+		typ: reflect.TypeFor[T](), byName: map[string]*Field{},
+	}
+	if d.Name == "" || d.Plural == "" {
+		panic(fmt.Sprintf("resource: %s needs a name and a plural", d.typ))
+	}
+	d.Fields = append(baseFields(), d.read(d.typ, nil)...)
+	for i := range d.Fields {
+		f := &d.Fields[i]
+		if d.byName[f.Name] != nil {
+			panic(fmt.Sprintf("resource: %s has two fields named %q", d.typ, f.Name))
+		}
+		d.byName[f.Name] = f
+	}
+	order := options.DefaultSort
+	if order == "" {
+		order = "-id"
+	}
+	sorts, problem := d.parseSort(order)
+	if problem != "" {
+		panic(fmt.Sprintf("resource: the default sort of %s: %s", d.typ, problem))
+	}
+	d.DefaultSort = sorts
+	return d
+}
+
+func baseFields() []Field {
+	base := reflect.TypeFor[Base]()
+	field := func(goName, name string, kind Kind, sortable, nullable bool) Field {
+		f, _ := base.FieldByName(goName)
+		return Field{
+			Name: name, Kind: kind, Nullable: nullable, ReadOnly: true, Filter: name != "version", Sort: sortable,
+			index: append([]int{0}, f.Index...),
+		}
+	}
+	return []Field{
+		field("ID", "id", ID, true, false),
+		field("Version", "version", Integer, false, false),
+		field("CreatedAt", "created_at", Time, true, false),
+		field("UpdatedAt", "updated_at", Time, true, false),
+		field("DeletedAt", "deleted_at", Time, false, true),
+	}
+}
+
+func (d *Definition) read(t reflect.Type, at []int) []Field {
+	if t.NumField() == 0 || t.Field(0).Type != reflect.TypeFor[Base]() {
+		panic(fmt.Sprintf("resource: the first field of %s must be resource.Base", t))
+	}
+	var fields []Field
+	for i := 1; i < t.NumField(); i++ {
+		sf := t.Field(i)
+		if !sf.IsExported() {
+			continue
+		}
+		name, _, _ := strings.Cut(sf.Tag.Get("json"), ",")
+		if name == "" || name == "-" {
+			panic(fmt.Sprintf("resource: %s.%s needs a json name", t, sf.Name))
+		}
+		class, ok := sf.Tag.Lookup("api")
+		if !ok || class == "" {
+			panic(fmt.Sprintf("resource: %s.%s is not classified; add an api tag (filter, sort, scan, unique, search, "+
+				"personal, readonly) or api:\"plain\"", t, sf.Name))
+		}
+		f := Field{Name: name, index: append(slices.Clone(at), i)}
+		f.classify(t, sf, class)
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+func (f *Field) classify(t reflect.Type, sf reflect.StructField, class string) {
+	typ := sf.Type
+	if typ.Kind() == reflect.Pointer {
+		f.Nullable, typ = true, typ.Elem()
+	}
+	switch {
+	case typ == reflect.TypeFor[time.Time]():
+		f.Kind = Time
+	case typ == reflect.TypeFor[tenancy.ID]():
+		f.Kind = ID
+	case typ.Kind() == reflect.String:
+		f.Kind = Text
+	case typ.Kind() == reflect.Int64, typ.Kind() == reflect.Int:
+		f.Kind = Integer
+	case typ.Kind() == reflect.Bool:
+		f.Kind = Boolean
+	case typ == reflect.TypeFor[[]string]():
+		f.Kind = TextList
+	case typ == reflect.TypeFor[map[string]any]():
+		f.Kind = Object
+	default:
+		panic(fmt.Sprintf("resource: %s.%s has a type that a resource cannot keep: %s", t, sf.Name, sf.Type))
+	}
+	for option := range strings.SplitSeq(class, ",") {
+		switch option {
+		case "filter":
+			f.Filter = true
+		case "sort":
+			f.Sort = true
+		case "scan":
+			f.Scan = true
+		case "unique":
+			f.Unique = true
+		case "search":
+			f.Search = true
+		case "personal":
+			f.Personal = true
+		case "readonly":
+			f.ReadOnly = true
+		case "plain":
+		default:
+			panic(fmt.Sprintf("resource: %s.%s has an unknown api option %q", t, sf.Name, option))
+		}
+	}
+	if f.Sort && (f.Kind == TextList || f.Kind == Object || f.Kind == Boolean) {
+		panic(fmt.Sprintf("resource: %s.%s is a %s, which has no order to sort by", t, sf.Name, f.Kind))
+	}
+	for rule := range strings.SplitSeq(sf.Tag.Get("validate"), ",") {
+		if values, ok := strings.CutPrefix(rule, "oneof="); ok {
+			f.Enum = strings.Fields(values)
+		}
+	}
+}
+
+// New returns an empty record.
+func (d *Definition) New() Entity { return reflect.New(d.typ).Interface().(Entity) } //nolint:forcetypeassert // Define proved it
+
+// NewList returns a pointer to an empty slice of pointers to records, for a store to read into.
+func (d *Definition) NewList(capacity int) any {
+	slice := reflect.MakeSlice(reflect.SliceOf(reflect.PointerTo(d.typ)), 0, capacity)
+	p := reflect.New(slice.Type())
+	p.Elem().Set(slice)
+	return p.Interface()
+}
+
+// Entities returns the records of a list that NewList made.
+func (d *Definition) Entities(list any) []Entity {
+	v := reflect.ValueOf(list).Elem()
+	entities := make([]Entity, v.Len())
+	for i := range entities {
+		entities[i] = v.Index(i).Interface().(Entity) //nolint:forcetypeassert // NewList made it
+	}
+	return entities
+}
+
+// Field returns the field of that name, or nil.
+func (d *Definition) Field(name string) *Field { return d.byName[name] }
+
+// Value returns the field's value in the record; nil for null.
+func (f *Field) Value(e Entity) any {
+	v := reflect.ValueOf(e).Elem().FieldByIndex(f.index)
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return nil
+		}
+		v = v.Elem()
+	}
+	return v.Interface()
+}
+
+// Permissions are what may be granted on the resource.
+func (d *Definition) Permissions() []string {
+	return []string{d.Plural + ":read", d.Plural + ":write", d.Plural + ":delete"}
+}

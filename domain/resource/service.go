@@ -1,0 +1,195 @@
+package resource
+
+import (
+	"context"
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/page"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/domain/validation"
+)
+
+// Store keeps the records of any resource. Every call sees the scope's tenant only; another's record is NotFound.
+type Store interface {
+	// FindRecord returns one record.
+	FindRecord(ctx context.Context, scope tenancy.Scope, d *Definition, id tenancy.ID, trash Trash) (Entity, error)
+	// ListRecords returns up to one more than the limit, in the query's order; its position holds values of the sort
+	// fields' kinds.
+	ListRecords(ctx context.Context, scope tenancy.Scope, d *Definition, query Query) ([]Entity, error)
+	// InsertRecord writes the entity and the record of it in one transaction.
+	InsertRecord(ctx context.Context, scope tenancy.Scope, d *Definition, e Entity, record Record) error
+	// UpdateRecord loads one record and holds it, lets decide change it, and writes it with what decide returns, all in
+	// one transaction. A nil record from decide means that nothing changed and nothing is written.
+	UpdateRecord(ctx context.Context, scope tenancy.Scope, d *Definition, id tenancy.ID, trash Trash,
+		decide func(Entity) (*Record, error)) (Entity, error)
+	// PurgeRecords removes up to limit records that were deleted before a time, and returns how many.
+	PurgeRecords(ctx context.Context, scope tenancy.Scope, d *Definition, before time.Time, limit int) (int, error)
+}
+
+// Service is what a resource can do without any code of its own.
+type Service struct {
+	Definition *Definition
+
+	store     Store
+	history   audit.Store
+	validator validation.Validator
+	now       func() time.Time
+}
+
+// Dependencies are what services of resources stand on.
+type Dependencies struct {
+	Store     Store
+	History   audit.Store
+	Validator validation.Validator
+	Now       func() time.Time
+}
+
+// NewService returns the service of one resource.
+func NewService(d *Definition, deps Dependencies) *Service {
+	return &Service{Definition: d, store: deps.Store, history: deps.History, validator: deps.Validator, now: deps.Now}
+}
+
+// List returns a page of records.
+func (s *Service) List(ctx context.Context, scope tenancy.Scope, q Query) (page.Page[Entity], error) {
+	q.Request = q.Normalized()
+	if len(q.After) > 0 {
+		position, err := q.ParsePosition(q.After)
+		if err != nil {
+			return page.Page[Entity]{}, fault.New(fault.Malformed, "invalid_cursor",
+				"The cursor does not fit this list; start again without it.").Because(err)
+		}
+		q.After = position
+	}
+	rows, err := s.store.ListRecords(ctx, scope, s.Definition, q)
+	if err != nil {
+		return page.Page[Entity]{}, err
+	}
+	return page.Of(rows, q.Request, func(e Entity) page.Position { return q.Position(e) }), nil
+}
+
+// Find returns one record; deleted ones only where the trash is asked for.
+func (s *Service) Find(ctx context.Context, scope tenancy.Scope, id tenancy.ID, trash Trash) (Entity, error) {
+	return s.store.FindRecord(ctx, scope, s.Definition, id, trash)
+}
+
+// Create checks and keeps a new record; its id, version and times are set here.
+func (s *Service) Create(ctx context.Context, scope tenancy.Scope, e Entity) error {
+	now := s.moment()
+	*e.Head() = Base{ID: tenancy.NewID(), TenantID: scope.Tenant, Version: 1, CreatedAt: now, UpdatedAt: now}
+	if err := s.check(e); err != nil {
+		return err
+	}
+	record, err := s.Definition.record(scope, Created, nil, e, now)
+	if err != nil {
+		return err
+	}
+	return s.store.InsertRecord(ctx, scope, s.Definition, e, record)
+}
+
+// Change loads a record, lets apply change it, checks it and keeps it. A change that changes nothing writes nothing.
+func (s *Service) Change(ctx context.Context, scope tenancy.Scope, id tenancy.ID, match Match, apply func(Entity) error) (Entity, error) {
+	return s.Act(ctx, scope, id, match, Updated, apply)
+}
+
+// Act is Change under another name: a business act such as "placed", which its event carries.
+func (s *Service) Act(ctx context.Context, scope tenancy.Scope, id tenancy.ID, match Match, act string, apply func(Entity) error) (Entity, error) {
+	return s.store.UpdateRecord(ctx, scope, s.Definition, id, Live, func(e Entity) (*Record, error) {
+		if err := match.check(e.Head(), s.Definition.Name); err != nil {
+			return nil, err
+		}
+		before := s.Definition.clone(e)
+		if err := apply(e); err != nil {
+			return nil, err
+		}
+		if err := s.check(e); err != nil {
+			return nil, err
+		}
+		if len(s.Definition.changes(before, e)) == 0 {
+			return nil, nil //nolint:nilnil // no record is the store's word for "nothing changed"
+		}
+		if guard, ok := before.(ChangeGuard); ok && act == Updated {
+			if err := guard.MayBecome(e); err != nil {
+				return nil, err
+			}
+		}
+		return s.moved(scope, act, before, e, nil)
+	})
+}
+
+// Delete moves a record to the trash.
+func (s *Service) Delete(ctx context.Context, scope tenancy.Scope, id tenancy.ID, match Match) error {
+	_, err := s.store.UpdateRecord(ctx, scope, s.Definition, id, Live, func(e Entity) (*Record, error) {
+		if err := match.check(e.Head(), s.Definition.Name); err != nil {
+			return nil, err
+		}
+		if guard, ok := e.(DeleteGuard); ok {
+			if err := guard.MayBeDeleted(); err != nil {
+				return nil, err
+			}
+		}
+		now := s.moment()
+		return s.moved(scope, Deleted, e, e, &now)
+	})
+	return err
+}
+
+// Restore takes a record out of the trash. It is a Conflict where a unique value was taken meanwhile; a record that is
+// live stays as it is.
+func (s *Service) Restore(ctx context.Context, scope tenancy.Scope, id tenancy.ID, match Match) (Entity, error) {
+	return s.store.UpdateRecord(ctx, scope, s.Definition, id, WithTrash, func(e Entity) (*Record, error) {
+		if err := match.check(e.Head(), s.Definition.Name); err != nil {
+			return nil, err
+		}
+		if e.Head().DeletedAt == nil {
+			return nil, nil //nolint:nilnil // no record is the store's word for "nothing changed"
+		}
+		return s.moved(scope, Restored, e, e, nil)
+	})
+}
+
+// Purge removes, for good, up to limit records that were deleted before a time, and returns how many it removed.
+func (s *Service) Purge(ctx context.Context, scope tenancy.Scope, before time.Time, limit int) (int, error) {
+	return s.store.PurgeRecords(ctx, scope, s.Definition, before, limit)
+}
+
+// History returns what was done to a record, newest first; also to one in the trash.
+func (s *Service) History(ctx context.Context, scope tenancy.Scope, id tenancy.ID, request page.Request) (page.Page[audit.Entry], error) {
+	if _, err := s.Find(ctx, scope, id, WithTrash); err != nil {
+		return page.Page[audit.Entry]{}, err
+	}
+	return audit.NewService(s.history).List(ctx, scope,
+		audit.Query{Request: request, Resource: s.Definition.Name, ResourceID: id})
+}
+
+// moved gives a record its next version and tells of it.
+func (s *Service) moved(scope tenancy.Scope, act string, before, e Entity, deleted *time.Time) (*Record, error) {
+	now := s.moment()
+	head := e.Head()
+	head.Version++
+	head.UpdatedAt = now
+	head.DeletedAt = deleted
+	record, err := s.Definition.record(scope, act, before, e, now)
+	if err != nil {
+		return nil, err
+	}
+	return &record, nil
+}
+
+func (s *Service) check(e Entity) error {
+	if n, ok := e.(Normalizer); ok {
+		n.Normalize()
+	}
+	violations := validation.Violations(s.validator, e)
+	if c, ok := e.(Checker); ok {
+		violations = append(violations, c.Check()...)
+	}
+	if len(violations) > 0 {
+		return fault.Values(violations...)
+	}
+	return nil
+}
+
+// moment is now as the database keeps it: in UTC, to the microsecond.
+func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
