@@ -1,0 +1,151 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/limits"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+)
+
+// Identity is who asks: the services behind sign-in, members and keys.
+type Identity struct {
+	Credentials Credentials
+}
+
+// Credentials turns what a caller shows into who it is.
+type Credentials interface {
+	// Authenticate returns the scope that a bearer token stands for: a session's access token or an API key.
+	Authenticate(ctx context.Context, token string) (tenancy.Scope, error)
+	// Verify proves in one round trip that the scope's access still stands.
+	Verify(ctx context.Context, scope tenancy.Scope) error
+	// Forget drops what is cached of a credential whose access has changed.
+	Forget(token string)
+}
+
+// admit lets a call in or says why not: the credential, the limits, the permission.
+func (a *API) admit(c *Call) error {
+	if c.Route.Access == Public {
+		return a.limit(c, a.addressTake(c))
+	}
+	token, err := bearer(c.Header("Authorization"))
+	if err == nil {
+		err = a.authenticate(c, token)
+	}
+	if err != nil {
+		if refused := a.limit(c, a.addressTake(c)); refused != nil {
+			return refused
+		}
+		return err
+	}
+	takes := []limits.Take{{Name: "tenant", Key: c.Scope.Tenant.String(), Rate: a.config.TenantRate}}
+	if c.Scope.Actor.Kind == tenancy.APIKey {
+		takes = append(takes, limits.Take{Name: "key", Key: c.Scope.Actor.ID.String(), Rate: a.config.KeyRate})
+	}
+	if err := a.limit(c, takes...); err != nil {
+		return err
+	}
+	return a.permit(c)
+}
+
+func (a *API) authenticate(c *Call, token string) error {
+	scope, err := a.deps.Identity.Credentials.Authenticate(c.ctx, token)
+	if err != nil {
+		return err
+	}
+	scope.RequestID = c.Scope.RequestID
+	c.Scope, c.token = scope, token
+	c.gin.Set(tenantKey, scope.Tenant.String())
+	if c.Route.Access == Signed && scope.Actor.Kind != tenancy.User {
+		return fault.New(fault.Forbidden, "session_required", "This is for signed-in users; an API key cannot do it.")
+	}
+	return nil
+}
+
+// permit refuses what the actor may not. Before it says no it makes sure that the credential is not simply older than
+// a change of role, which signing in anew would mend.
+func (a *API) permit(c *Call) error {
+	permission := c.Route.Permission
+	if permission == "" || c.Scope.Actor.May(permission) {
+		return nil
+	}
+	if err := a.deps.Identity.Credentials.Verify(c.ctx, c.Scope); err != nil {
+		return err
+	}
+	return fault.New(fault.Forbidden, "permission_denied",
+		fmt.Sprintf("This needs the permission %s, which you do not have here; ask an administrator of the organization.", permission))
+}
+
+// proven drops a cached credential when the database refused it, so that the next request reads it anew.
+func (a *API) proven(c *Call, err error) error {
+	if err != nil && c.token != "" && fault.KindOf(err) == fault.Unauthorized {
+		a.deps.Identity.Credentials.Forget(c.token)
+	}
+	return err
+}
+
+func bearer(header string) (string, error) {
+	scheme, token, ok := strings.Cut(header, " ")
+	token = strings.TrimSpace(token)
+	switch {
+	case header == "":
+		return "", fault.New(fault.Unauthorized, "auth.required",
+			"This needs a credential; send Authorization: Bearer with an access token or an API key.")
+	case !ok || !strings.EqualFold(scheme, "Bearer") || token == "":
+		return "", fault.New(fault.Unauthorized, "auth.invalid_token",
+			"The Authorization header is not understood; write it as: Bearer <access token or API key>.")
+	}
+	return token, nil
+}
+
+func (a *API) addressTake(c *Call) limits.Take {
+	return limits.Take{Name: "address", Key: c.ClientAddress(), Rate: a.config.AddressRate}
+}
+
+// limit spends the takes, shows the tightest in the headers, and refuses with the time to wait.
+func (a *API) limit(c *Call, takes ...limits.Take) error {
+	verdicts, err := a.deps.Limiter.Take(c.ctx, takes...)
+	if err != nil {
+		return fmt.Errorf("take from the limits: %w", err)
+	}
+	h := c.gin.Writer.Header()
+	if v, ok := tightest(verdicts); ok {
+		limitHeaders(h, v, a.deps.Now())
+	}
+	refusal, refused := limits.Refusal(verdicts)
+	if !refused {
+		return nil
+	}
+	limitHeaders(h, refusal, a.deps.Now())
+	f := fault.New(fault.Limited, "rate_limited", fmt.Sprintf(
+		"More than %d requests in %s by this %s; wait as long as Retry-After says.", refusal.Limit, refusal.Per, refusal.Name))
+	f.RetryAfter = max(refusal.RetryAfter, time.Second)
+	return f
+}
+
+// tightest is the limit nearest to its end, by share.
+func tightest(verdicts []limits.Verdict) (limits.Verdict, bool) {
+	var best limits.Verdict
+	for _, v := range verdicts {
+		if v.Limit > 0 && (best.Limit == 0 || v.Remaining*best.Limit < best.Remaining*v.Limit) {
+			best = v
+		}
+	}
+	return best, best.Limit > 0
+}
+
+// limitHeaders writes both kinds: those of draft-ietf-httpapi-ratelimit-headers, whose times are seconds from now, and
+// the X- ones that clients know, whose reset is an epoch second.
+func limitHeaders(h http.Header, v limits.Verdict, now time.Time) {
+	reset := seconds(v.ResetAfter)
+	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", v.Name, v.Limit, seconds(v.Per)))
+	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", v.Name, v.Remaining, reset))
+	h.Set("X-RateLimit-Limit", strconv.FormatInt(v.Limit, 10))
+	h.Set("X-RateLimit-Remaining", strconv.FormatInt(v.Remaining, 10))
+	h.Set("X-RateLimit-Reset", strconv.FormatInt(now.Add(v.ResetAfter).Unix(), 10))
+}

@@ -1,0 +1,123 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+	"github.com/sirupsen/logrus"
+
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+)
+
+// What travels in gin's context.
+const (
+	requestIDKey = "request_id"
+	tenantKey    = "tenant"
+	errorKey     = "error"
+)
+
+func requestID(g *gin.Context) string { return g.GetString(requestIDKey) }
+
+// observe names the request, answers panics, and tells the log and the metrics of it when it is done: one line each.
+func (a *API) observe(g *gin.Context) {
+	started := a.deps.Now()
+	id := g.GetHeader("X-Request-Id")
+	if !isRequestID(id) {
+		id = tenancy.NewID().String()
+	}
+	g.Set(requestIDKey, id)
+	g.Writer.Header().Set("X-Request-Id", id)
+	ctx, statements := a.deps.CountStatements(g.Request.Context())
+	g.Request = g.Request.WithContext(ctx)
+	a.deps.Observe.Begin()
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			if recovered == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+				panic(recovered)
+			}
+			a.fail(g, fmt.Errorf("panic: %v\n%s", recovered, debug.Stack()))
+		}
+		took := a.deps.Now().Sub(started)
+		route := g.FullPath()
+		if route == "" {
+			route = "none"
+		}
+		status := g.Writer.Status()
+		a.deps.Observe.Done(g.Request.Method, route, status, took, statements())
+		entry := a.deps.Log.WithFields(logrus.Fields{
+			"request_id": id, "method": g.Request.Method, "route": route, "status": status,
+			"duration_ms": float64(took.Microseconds()) / 1000, "statements": statements(), "bytes": max(g.Writer.Size(), 0),
+		})
+		if tenant := g.GetString(tenantKey); tenant != "" {
+			entry = entry.WithField("tenant", tenant)
+		}
+		if failure, ok := g.Value(errorKey).(error); ok {
+			entry = entry.WithField("error", failure.Error())
+		}
+		if status >= http.StatusInternalServerError {
+			entry.Error("request failed")
+			return
+		}
+		entry.Info("request")
+	}()
+	g.Next()
+}
+
+// fail answers with a problem. What is no fault is shown as a 500 that says nothing, and logged in full.
+func (a *API) fail(g *gin.Context, err error) {
+	g.Set(errorKey, err)
+	if g.Writer.Written() {
+		return
+	}
+	writeProblem(g.Writer, err, requestID(g), 0)
+	g.Abort()
+}
+
+// isRequestID bounds what a caller may call its request: it goes into logs and the audit.
+func isRequestID(id string) bool {
+	return id != "" && len(id) <= 128 && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("-_.:/+=", r)
+	})
+}
+
+// secureHeaders are those that every answer has (OWASP ASVS 5.0, V3.4). The API answers data, never pages: nothing may
+// be loaded, framed or guessed from it.
+func (a *API) secureHeaders(g *gin.Context) {
+	h := g.Writer.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	h.Set("Cross-Origin-Resource-Policy", "same-site")
+	g.Next()
+}
+
+// cors answers browsers of the origins that are listed, exactly; others get no header and so no access.
+func (a *API) cors(g *gin.Context) {
+	origin := g.GetHeader("Origin")
+	if origin == "" {
+		g.Next()
+		return
+	}
+	h := g.Writer.Header()
+	h.Add("Vary", "Origin")
+	preflight := g.Request.Method == http.MethodOptions && g.GetHeader("Access-Control-Request-Method") != ""
+	if a.allowed[origin] {
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers",
+			"ETag, Link, Location, Retry-After, X-Request-Id, RateLimit, RateLimit-Policy, Idempotency-Replayed")
+		if preflight {
+			h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, PUT, DELETE")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id")
+			h.Set("Access-Control-Max-Age", "600")
+		}
+	}
+	if preflight {
+		g.AbortWithStatus(http.StatusNoContent)
+		return
+	}
+	g.Next()
+}

@@ -1,0 +1,212 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/page"
+	"github.com/groundwork-saas/groundwork/domain/resource"
+)
+
+// resourceRoutes are the routes that every resource has.
+func resourceRoutes(s *resource.Service, cs cursors) []Route {
+	h := resourceHandler{service: s, cursors: cs, def: s.Definition}
+	d := s.Definition
+	root, one := "/"+d.Plural, "/"+d.Plural+"/:id"
+	read, write, remove := d.Plural+":read", d.Plural+":write", d.Plural+":delete"
+	return []Route{
+		{Method: http.MethodGet, Path: root, Access: Tenant, Permission: read, Status: 200, ReadsQuery: true, Summary: "List " + d.Plural, Handle: h.list},
+		{Method: http.MethodPost, Path: root, Access: Tenant, Permission: write, Status: 201, Summary: "Create a " + d.Name, Handle: h.create},
+		{Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: 200, Params: []string{"fields", "trashed"}, Summary: "Read a " + d.Name, Handle: h.find},
+		{Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: 200, Summary: "Change a " + d.Name, Handle: h.change},
+		{Method: http.MethodDelete, Path: one, Access: Tenant, Permission: remove, Status: 204, Summary: "Move a " + d.Name + " to the trash", Handle: h.remove},
+		{Method: http.MethodPost, Path: one + "/restore", Access: Tenant, Permission: remove, Status: 200, Summary: "Take a " + d.Name + " out of the trash", Handle: h.restore},
+		{Method: http.MethodGet, Path: one + "/history", Access: Tenant, Permission: read, Status: 200, Params: pageParameters(), Summary: "What was done to a " + d.Name, Handle: h.history},
+	}
+}
+
+type resourceHandler struct {
+	service *resource.Service
+	cursors cursors
+	def     *resource.Definition
+}
+
+func (h resourceHandler) list(c *Call) error {
+	q, err := h.def.ParseQuery(c.Query())
+	if err != nil {
+		return err
+	}
+	name := h.def.Plural + "?" + q.Canonical
+	if err := h.cursors.open(c.Scope, name, q.Cursor, &q.Request); err != nil {
+		return err
+	}
+	p, err := h.service.List(c.Context(), c.Scope, q)
+	if err != nil {
+		return err
+	}
+	return answerPage(c, h.cursors, name, p, func(e resource.Entity) any { return h.shape(e, q.Fields) })
+}
+
+func (h resourceHandler) create(c *Call) error {
+	e := h.def.New()
+	if err := c.Decode(e); err != nil {
+		return err
+	}
+	if err := h.service.Create(c.Context(), c.Scope, e); err != nil {
+		return err
+	}
+	c.SetHeader("Location", Base+"/"+h.def.Plural+"/"+e.Head().ID.String())
+	return h.answer(c, http.StatusCreated, e)
+}
+
+func (h resourceHandler) find(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	q, err := h.def.ParseQuery(c.Query())
+	if err != nil {
+		return err
+	}
+	e, err := h.service.Find(c.Context(), c.Scope, id, q.Trash)
+	if err != nil {
+		return err
+	}
+	if q.Fields != nil {
+		return c.Answer(http.StatusOK, h.shape(e, q.Fields))
+	}
+	c.SetETag(e.Head().Version)
+	if c.NotModified(e.Head().Version) {
+		return nil
+	}
+	return h.answer(c, http.StatusOK, e)
+}
+
+func (h resourceHandler) change(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	match, err := c.Match()
+	if err != nil {
+		return err
+	}
+	e, err := h.service.Change(c.Context(), c.Scope, id, match, func(e resource.Entity) error { return c.Merge(e) })
+	if err != nil {
+		return err
+	}
+	return h.answer(c, http.StatusOK, e)
+}
+
+func (h resourceHandler) remove(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	match, err := c.Match()
+	if err != nil {
+		return err
+	}
+	if err := h.service.Delete(c.Context(), c.Scope, id, match); err != nil {
+		return err
+	}
+	return c.NoContent()
+}
+
+func (h resourceHandler) restore(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	match, err := c.Match()
+	if err != nil {
+		return err
+	}
+	e, err := h.service.Restore(c.Context(), c.Scope, id, match)
+	if err != nil {
+		return err
+	}
+	return h.answer(c, http.StatusOK, e)
+}
+
+func (h resourceHandler) history(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	request, sealed, err := pageParams(c.Query())
+	if err != nil {
+		return err
+	}
+	name := h.def.Plural + "/" + id.String() + "/history"
+	if err := h.cursors.open(c.Scope, name, sealed, &request); err != nil {
+		return err
+	}
+	p, err := h.service.History(c.Context(), c.Scope, id, request)
+	if err != nil {
+		return err
+	}
+	return answerPage(c, h.cursors, name, p, func(e audit.Entry) audit.Entry { return e })
+}
+
+func (h resourceHandler) answer(c *Call, status int, e resource.Entity) error {
+	c.SetETag(e.Head().Version)
+	return c.Answer(status, e)
+}
+
+// shape keeps the fields that were asked for; nil keeps all.
+func (h resourceHandler) shape(e resource.Entity, fields []string) any {
+	if fields == nil {
+		return e
+	}
+	out := map[string]any{"id": e.Head().ID}
+	for _, name := range fields {
+		out[name] = h.def.Field(name).Value(e)
+	}
+	return out
+}
+
+// pageParameters are those that every list takes.
+func pageParameters(others ...string) []string { return append([]string{"limit", "cursor"}, others...) }
+
+// pageParams reads limit and cursor.
+func pageParams(params url.Values) (page.Request, string, error) {
+	request := page.Request{Limit: page.DefaultLimit}
+	if params.Has("limit") {
+		n, err := strconv.Atoi(params.Get("limit"))
+		if err != nil || n < 1 || n > page.MaxLimit {
+			return page.Request{}, "", badParameter("limit", "limit", "must be a whole number from 1 to "+strconv.Itoa(page.MaxLimit))
+		}
+		request.Limit = n
+	}
+	return request, params.Get("cursor"), nil
+}
+
+// onlyKnown returns the first parameter that is not among the known ones, or "".
+func onlyKnown(params map[string][]string, known ...string) string {
+	for name := range params {
+		if !slices.Contains(known, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+func unknownParameter(name string, known []string) error {
+	if len(known) == 0 {
+		return badParameter(name, "unknown_parameter", "is not known here; this takes no parameters")
+	}
+	return badParameter(name, "unknown_parameter", "is not known here; parameters are: "+strings.Join(known, ", "))
+}
+
+func badParameter(name, code, detail string) error {
+	return &fault.Error{
+		Kind: fault.Malformed, Code: "invalid_query", Detail: "One or more query parameters are not valid; see errors.",
+		Violations: []fault.Violation{{Pointer: name, Code: code, Detail: detail}},
+	}
+}

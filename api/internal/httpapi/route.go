@@ -1,0 +1,63 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Access says who may call a route.
+type Access int
+
+// The kinds of access.
+const (
+	// Public routes take no credential.
+	Public Access = iota
+	// Signed routes take a user's session, in whatever tenant it is.
+	Signed
+	// Tenant routes take a session or an API key and work inside its tenant.
+	Tenant
+)
+
+// Base is the path under which the API lives.
+const Base = "/api/v1"
+
+// Route is one row of the API's table.
+type Route struct {
+	// Method and Path; the path is under Base and names its parameters with a colon: "/customers/:id".
+	Method, Path string
+	Access       Access
+	// Permission is what the caller needs; "" where being let in is enough.
+	Permission string
+	// Summary says in a line what the route does.
+	Summary string
+	// Status is what success answers.
+	Status int
+	// MaxBody is how large a body may be, in bytes; 0 is 1 MiB.
+	MaxBody int64
+	// Params are the query parameters that the route knows; any other is an error.
+	Params []string
+	// ReadsQuery says that the handler reads the query itself and refuses what it does not know: a list with filters.
+	ReadsQuery bool
+	// Secret routes answer with a token or a key: never stored, neither by caches nor for a repeat.
+	Secret bool
+	Handle func(*Call) error
+}
+
+// DefaultMaxBody is how large a JSON body may be where a route says nothing else.
+const DefaultMaxBody = 1 << 20
+
+// Template is the path as OpenAPI writes it: "/customers/{id}".
+func (r Route) Template() string {
+	parts := strings.Split(r.Path, "/")
+	for i, part := range parts {
+		if name, ok := strings.CutPrefix(part, ":"); ok {
+			parts[i] = "{" + name + "}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// takesBody says whether the method has a body.
+func (r Route) takesBody() bool {
+	return r.Method == http.MethodPost || r.Method == http.MethodPatch || r.Method == http.MethodPut
+}

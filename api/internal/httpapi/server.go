@@ -1,0 +1,185 @@
+// Package httpapi is the HTTP API: one table of routes, and what happens to each request around its handler.
+//
+// A handler binds, calls a domain service and chooses the answer; statuses of faults, credentials, limits, permissions,
+// idempotency, headers and logs are the table's and the middleware's. The package never sees SQL, and knows of a
+// tenant only what the credential says.
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/sirupsen/logrus"
+
+	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/idempotency"
+	"github.com/groundwork-saas/groundwork/domain/limits"
+	"github.com/groundwork-saas/groundwork/domain/resource"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+)
+
+// Config is what the API is told.
+type Config struct {
+	// CORSOrigins are the origins of browsers' pages that may call, matched exactly; none by default.
+	CORSOrigins []string
+	// TrustedProxies are the CIDRs of the balancers whose X-Forwarded-For is believed; none by default.
+	TrustedProxies []string
+	// TenantRate, KeyRate and AddressRate limit requests: of a tenant, of one of its keys, and of an address that
+	// shows no valid credential.
+	TenantRate, KeyRate, AddressRate limits.Rate
+	// RequestTimeout bounds the work on one request; 0 is 30 s.
+	RequestTimeout time.Duration
+}
+
+// Dependencies are what the API stands on.
+type Dependencies struct {
+	Resources   []*resource.Service
+	Audit       *audit.Service
+	Identity    Identity
+	Idempotency idempotency.Store
+	Limiter     limits.Limiter
+	Sealer      Sealer
+	Log         *logrus.Logger
+	Observe     Observer
+	// CountStatements returns a context in which statements to the database are counted, and the count so far.
+	CountStatements func(context.Context) (context.Context, func() int64)
+	Now             func() time.Time
+}
+
+// Observer is told of each request when it is answered. The route is its template, never its path.
+type Observer interface {
+	Begin()
+	Done(method, route string, status int, took time.Duration, statements int64)
+}
+
+// API serves the routes.
+type API struct {
+	config  Config
+	deps    Dependencies
+	cursors cursors
+	routes  []Route
+	allowed map[string]bool // CORS origins
+}
+
+// New returns the API.
+func New(config Config, deps Dependencies) *API {
+	if config.RequestTimeout <= 0 {
+		config.RequestTimeout = 30 * time.Second
+	}
+	a := &API{config: config, deps: deps, cursors: cursors{sealer: deps.Sealer}, allowed: map[string]bool{}}
+	for _, origin := range config.CORSOrigins {
+		a.allowed[origin] = true
+	}
+	a.routes = a.table()
+	return a
+}
+
+// Routes is the whole API as a table.
+func (a *API) Routes() []Route { return slices.Clone(a.routes) }
+
+// table puts the capabilities' routes together.
+func (a *API) table() []Route {
+	var routes []Route
+	for _, s := range a.deps.Resources {
+		routes = append(routes, resourceRoutes(s, a.cursors)...)
+	}
+	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
+	return routes
+}
+
+// Handler returns the API as a handler.
+func (a *API) Handler() (http.Handler, error) {
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.RedirectFixedPath = false
+	engine.UseRawPath = false
+	if err := engine.SetTrustedProxies(a.config.TrustedProxies); err != nil {
+		return nil, err
+	}
+	engine.Use(a.observe, a.secureHeaders, a.cors)
+	engine.NoRoute(func(c *gin.Context) {
+		a.fail(c, fault.New(fault.NotFound, "no_such_route", "There is nothing at this path; the reference is at /docs."))
+	})
+	engine.NoMethod(func(c *gin.Context) {
+		writeProblem(c.Writer, fault.New(fault.Malformed, "method_not_allowed",
+			"This path does not take this method; Allow lists those that it takes."), requestID(c), http.StatusMethodNotAllowed)
+	})
+	engine.GET("/healthz", func(c *gin.Context) {
+		c.Header("Cache-Control", "no-store")
+		c.JSON(http.StatusOK, gin.H{"status": "up"})
+	})
+	for i := range a.routes {
+		route := &a.routes[i]
+		engine.Handle(route.Method, Base+route.Path, a.serve(route))
+	}
+	return engine, nil
+}
+
+// serve takes a request through the guard, the idempotency and the handler, and writes what came of it.
+func (a *API) serve(route *Route) gin.HandlerFunc {
+	return func(g *gin.Context) {
+		ctx, cancel := context.WithTimeout(g.Request.Context(), a.config.RequestTimeout)
+		defer cancel()
+		c := &Call{Route: route, gin: g, ctx: ctx, Scope: tenancy.Scope{RequestID: requestID(g)}}
+		if err := a.handle(c); err != nil {
+			a.fail(g, a.timedOut(ctx, err))
+			return
+		}
+		c.write()
+	}
+}
+
+func (a *API) handle(c *Call) error {
+	if err := a.admit(c); err != nil {
+		return err
+	}
+	if !c.Route.ReadsQuery {
+		if name := onlyKnown(c.Query(), c.Route.Params...); name != "" {
+			return unknownParameter(name, c.Route.Params)
+		}
+	}
+	if key := c.Header("Idempotency-Key"); key != "" && c.Route.Method == http.MethodPost {
+		return a.once(c, key)
+	}
+	return a.proven(c, c.Route.Handle(c))
+}
+
+// timedOut tells a request that ran out of its time from one that failed.
+func (a *API) timedOut(ctx context.Context, err error) error {
+	if ctx.Err() != nil && fault.KindOf(err) == fault.Internal {
+		f := fault.New(fault.Unavailable, "timeout", "The request took too long and was given up; try again, or ask for less.")
+		f.RetryAfter = time.Second
+		return f.Because(err)
+	}
+	return err
+}
+
+func (c *Call) write() {
+	w := c.gin.Writer
+	h := w.Header()
+	if h.Get("Cache-Control") == "" {
+		cache := "private, no-cache"
+		if c.Route.Secret || c.Route.Access == Public {
+			cache = "no-store"
+		}
+		h.Set("Cache-Control", cache)
+	}
+	for name, values := range c.answer.header {
+		h[name] = values
+	}
+	if c.answer.body != nil {
+		h.Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(c.answer.status)
+	if c.answer.body != nil {
+		_, _ = w.Write(c.answer.body) // the client may be gone; there is nobody to tell
+	} else {
+		w.WriteHeaderNow()
+	}
+}
