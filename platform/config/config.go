@@ -41,14 +41,14 @@ type Problem struct {
 	Detail string
 }
 
-// Problems is every problem found by one Load.
-type Problems []Problem
+// Errors is every problem found by one Load.
+type Errors []Problem
 
 // Error lists the problems, one a line.
-func (p Problems) Error() string {
+func (e Errors) Error() string {
 	var b strings.Builder
 	b.WriteString("the configuration is not valid (--help lists every setting):")
-	for _, problem := range p {
+	for _, problem := range e {
 		fmt.Fprintf(&b, "\n  %s: %s", problem.Name, problem.Detail)
 	}
 	return b.String()
@@ -59,7 +59,7 @@ func (p Problems) Error() string {
 type Checker interface{ Check() []Problem }
 
 // Load fills cfg, a pointer to a struct, from args (without the program's name) and environ ("NAME=value", as
-// os.Environ gives it). It returns ErrHelp, or Problems with everything that is wrong at once. It panics where the
+// os.Environ gives it). It returns ErrHelp, or Errors with everything that is wrong at once. It panics where the
 // struct itself is wrong: that is found by any test that loads it.
 func Load(cfg any, args, environ []string) error {
 	fields := fieldsOf(cfg)
@@ -151,7 +151,7 @@ func WriteHelp(w io.Writer, program, summary string, cfg any) error {
 }
 
 // parseArgs returns the flags that were given, by name; nil where help was asked for.
-func parseArgs(fields []field, args []string) (map[string]string, Problems) {
+func parseArgs(fields []field, args []string) (map[string]string, Errors) {
 	known := make(map[string]field)
 	for _, f := range fields {
 		if f.Flag != "" {
@@ -159,7 +159,7 @@ func parseArgs(fields []field, args []string) (map[string]string, Problems) {
 		}
 	}
 	given := make(map[string]string)
-	var problems Problems
+	var problems Errors
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		name, value, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
@@ -230,11 +230,11 @@ const maxSecret = 64 << 10
 
 // readSecret reads a secret's file without the line break that editors leave at its end.
 func readSecret(path string) (string, error) {
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // whoever runs the process says where its secrets are
 	if err != nil {
 		return "", fmt.Errorf("cannot be read: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	content, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
 	switch value := strings.TrimRight(string(content), "\r\n"); {
 	case err != nil:

@@ -99,7 +99,7 @@ func TestLoad(t *testing.T) {
 			"ADDR=8080", "RATE=600", "BODY=9MiB", "TRUSTED=10.0.0.0/33", "SHUTDOWN_TIMEOUT=30", "BIG=1e3",
 			"FACTOR=NaN", "DATABASE_MAX_CONNECTIONS=1", "SINCE=yesterday",
 		})
-		var problems config.Problems
+		var problems config.Errors
 		require.ErrorAs(t, err, &problems)
 		details := make(map[string]string)
 		for _, p := range problems {
@@ -135,10 +135,10 @@ func TestLoad(t *testing.T) {
 		t.Parallel()
 		var s settings
 		err := config.Load(&s, nil, enough("ENVIRONMENT=production", "PUBLIC=http://x.example"))
-		assert.Equal(t, config.Problems{{Name: "PUBLIC", Detail: "must be https in production"}}, err)
+		assert.Equal(t, config.Errors{{Name: "PUBLIC", Detail: "must be https in production"}}, err)
 
 		err = config.Load(&s, nil, enough("ENVIRONMENT=production", "PUBLIC=ftp://x.example"))
-		assert.Equal(t, config.Problems{{Name: "PUBLIC", Detail: `"ftp://x.example" is not valid; want URL (http://… or https://…)`}}, err,
+		assert.Equal(t, config.Errors{{Name: "PUBLIC", Detail: `"ftp://x.example" is not valid; want URL (http://… or https://…)`}}, err,
 			"a setting is blamed once")
 	})
 
@@ -146,10 +146,10 @@ func TestLoad(t *testing.T) {
 		t.Parallel()
 		for _, args := range [][]string{{"--queues"}, {"--queues="}, {"--queues", "--intake"}} {
 			err := config.Load(&settings{}, args, enough())
-			require.Equal(t, config.Problems{{Name: "--queues", Detail: "has no value; give text"}}, err, args)
+			require.Equal(t, config.Errors{{Name: "--queues", Detail: "has no value; give text"}}, err, args)
 		}
 		err := config.Load(&settings{}, []string{"--intake=maybe"}, enough())
-		assert.Equal(t, config.Problems{{Name: "--intake", Detail: `"maybe" is not valid; want true or false`}}, err)
+		assert.Equal(t, config.Errors{{Name: "--intake", Detail: `"maybe" is not valid; want true or false`}}, err)
 	})
 
 	t.Run("answers_a_cry_for_help_before_anything_else", func(t *testing.T) {
@@ -264,7 +264,7 @@ func TestBadDeclarationsPanic(t *testing.T) {
 			A chan int `env:"A" help:"x"`
 		}{},
 		"is not exported": &struct {
-			a string `env:"A" help:"x"` //nolint:unused // that is the point
+			a string `env:"A" help:"x"`
 		}{},
 		"bad default": &struct {
 			A int `env:"A" help:"x" default:"one"`
@@ -294,13 +294,13 @@ func TestBadDeclarationsPanic(t *testing.T) {
 func TestTypesRefuse(t *testing.T) {
 	t.Parallel()
 	for _, raw := range []string{"", "-1", "1.5MiB", "9999999TiB", "MiB", "1 PB", "0x10"} {
-		assert.Error(t, new(config.Size).UnmarshalText([]byte(raw)), raw)
+		require.Error(t, new(config.Size).UnmarshalText([]byte(raw)), raw)
 	}
 	for _, raw := range []string{"0/1m", "-1/1m", "600/0s", "600/-1s", "600/minute", "/1m", "600/1m/2"} {
-		assert.Error(t, new(config.Rate).UnmarshalText([]byte(raw)), raw)
+		require.Error(t, new(config.Rate).UnmarshalText([]byte(raw)), raw)
 	}
 	for _, raw := range []string{"localhost", ":65536", "a:b", "::1:80", ":http"} {
-		assert.Error(t, new(config.Address).UnmarshalText([]byte(raw)), raw)
+		require.Error(t, new(config.Address).UnmarshalText([]byte(raw)), raw)
 	}
 	for raw, want := range map[string]string{"4096": "4KiB", "1500": "1500", "10MB": "10000000", "0": "0", "3 GiB": "3GiB"} {
 		var size config.Size

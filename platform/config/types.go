@@ -35,7 +35,7 @@ func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) 
 type Size int64
 
 // Kind describes the form of a size.
-func (*Size) Kind() string { return "size in bytes (4096, 512KiB, 8MiB)" }
+func (Size) Kind() string { return "size in bytes (4096, 512KiB, 8MiB)" }
 
 // UnmarshalText reads a size.
 func (s *Size) UnmarshalText(text []byte) error {
@@ -43,8 +43,16 @@ func (s *Size) UnmarshalText(text []byte) error {
 		suffix string
 		bytes  int64
 	}{
-		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-		{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
+		{"KiB", 1 << 10},
+		{"MiB", 1 << 20},
+		{"GiB", 1 << 30},
+		{"TiB", 1 << 40},
+		{"kB", 1e3},
+		{"KB", 1e3},
+		{"MB", 1e6},
+		{"GB", 1e9},
+		{"TB", 1e12},
+		{"B", 1},
 	}
 	number, factor := string(text), int64(1)
 	for _, unit := range units {
@@ -75,7 +83,7 @@ func (s Size) String() string {
 type Address string
 
 // Kind describes the form of an address.
-func (*Address) Kind() string { return "address (host:port or :port)" }
+func (Address) Kind() string { return "address (host:port or :port)" }
 
 // UnmarshalText reads an address.
 func (a *Address) UnmarshalText(text []byte) error {
@@ -97,7 +105,7 @@ type Rate struct {
 }
 
 // Kind describes the form of a rate.
-func (*Rate) Kind() string { return "rate (600/1m, 10/1s)" }
+func (Rate) Kind() string { return "rate (600/1m, 10/1s)" }
 
 // UnmarshalText reads a rate.
 func (r *Rate) UnmarshalText(text []byte) error {

@@ -97,10 +97,11 @@ func (r *run) start(ctx context.Context, components []Component) error {
 			return nil
 		}
 		if component.Start != nil {
-			switch err := component.Start(ctx); {
-			case err != nil && ctx.Err() != nil:
-				return nil // told to stop meanwhile: the error says no more than that
-			case err != nil:
+			err := component.Start(ctx)
+			if ctx.Err() != nil && err != nil {
+				return nil //nolint:nilerr // it was told to stop meanwhile: the error says no more than that
+			}
+			if err != nil {
 				return fmt.Errorf("start %s: %w", component.Name, err)
 			}
 		}

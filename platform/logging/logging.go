@@ -78,6 +78,7 @@ func Standard(logger *logrus.Logger, component string) *log.Logger {
 
 type warnings struct{ entry *logrus.Entry }
 
+// Write logs what the standard library's logger has made one line of.
 func (w warnings) Write(p []byte) (int, error) {
 	w.entry.Warn(strings.TrimRight(string(p), "\n"))
 	return len(p), nil

@@ -14,7 +14,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // what it adds to http.DefaultServeMux is served nowhere
+	"net/http/pprof" // what it adds to http.DefaultServeMux is served nowhere
 	"sync/atomic"
 	"time"
 
