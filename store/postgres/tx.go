@@ -1,0 +1,232 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+)
+
+var (
+	errOtherScope = errors.New("postgres: this transaction belongs to another tenant, or does not open the control plane")
+	errNotInTx    = errors.New("postgres: there is no transaction to do this in")
+)
+
+const (
+	// maxAttempts is how often a transaction is tried that lost against another one.
+	maxAttempts = 4
+	// retryPause is the mean wait before the second attempt; it doubles with each.
+	retryPause = 5 * time.Millisecond
+)
+
+type txKey struct{}
+
+// transaction is an open transaction, carried by the context.
+type transaction struct {
+	db      *DB
+	gorm    *gorm.DB
+	session *session
+}
+
+func (db *DB) transactionOf(ctx context.Context) *transaction {
+	t, _ := ctx.Value(txKey{}).(*transaction)
+	if t == nil || t.db != db {
+		return nil
+	}
+	return t
+}
+
+// Scoped is the database as the scope's actor may see it: statements carry the tenant's predicate, their connection
+// the tenant's setting, and a user's or key's access is checked in the same round trip. Inside a transaction of the
+// same tenant it is that transaction; inside another tenant's every statement fails.
+func (db *DB) Scoped(ctx context.Context, scope tenancy.Scope) *gorm.DB {
+	return db.with(ctx, tenantSession(scope))
+}
+
+// control is the database with the control plane open, and no tenant's tables.
+func (db *DB) control(ctx context.Context) *gorm.DB {
+	return db.with(ctx, controlSession(nil))
+}
+
+func (db *DB) with(ctx context.Context, s *session) *gorm.DB {
+	t := db.transactionOf(ctx)
+	if t == nil {
+		return db.gorm.WithContext(withSession(ctx, s))
+	}
+	if s.control && s.tenant.IsZero() && t.session.control {
+		s = t.session // the control plane of a transaction that also has a tenant
+	}
+	tx := t.gorm.WithContext(withSession(ctx, s))
+	if !t.session.sees(s) {
+		_ = tx.AddError(errOtherScope)
+	}
+	return tx
+}
+
+// InTx runs fn in a transaction of the scope's tenant; Scoped with fn's context is that transaction. It commits where
+// fn returns nil and rolls back where it does not, or panics. Inside a transaction of the same tenant it joins that
+// one; inside another tenant's it fails.
+//
+// A transaction that lost against a concurrent one (a deadlock, a serialization failure) is run again: what fn does
+// outside the database must bear that.
+func (db *DB) InTx(ctx context.Context, scope tenancy.Scope, fn func(ctx context.Context) error) error {
+	return db.inTx(ctx, tenantSession(scope), nil, fn)
+}
+
+// InTxWith is InTx with an isolation level, or for reading only. The options of a transaction that is joined stand.
+func (db *DB) InTxWith(
+	ctx context.Context, scope tenancy.Scope, options *sql.TxOptions, fn func(ctx context.Context) error,
+) error {
+	return db.inTx(ctx, tenantSession(scope), options, fn)
+}
+
+// controlTx runs fn in a transaction that opens the control plane, and a tenant's tables too where one is given.
+func (db *DB) controlTx(ctx context.Context, tenant *tenancy.ID, fn func(ctx context.Context) error) error {
+	return db.inTx(ctx, controlSession(tenant), nil, fn)
+}
+
+func (db *DB) inTx(ctx context.Context, s *session, options *sql.TxOptions, fn func(ctx context.Context) error) error {
+	if t := db.transactionOf(ctx); t != nil {
+		if !t.session.sees(s) {
+			return errOtherScope
+		}
+		return fn(ctx)
+	}
+	if s.tenant.IsZero() && !s.control {
+		return errNoTenant
+	}
+	for attempt := 1; ; attempt++ {
+		err := db.attempt(ctx, s, options, fn)
+		if err == nil || attempt == maxAttempts || !mayRunAgain(err) {
+			return err
+		}
+		if waited := pause(ctx, attempt); waited != nil {
+			return errors.Join(err, waited)
+		}
+	}
+}
+
+func (db *DB) attempt(
+	ctx context.Context, s *session, options *sql.TxOptions, fn func(ctx context.Context) error,
+) (err error) {
+	ctx = withSession(ctx, s)
+	tx := db.gorm.WithContext(ctx).Begin(options)
+	if tx.Error != nil {
+		return fmt.Errorf("begin: %w", tx.Error)
+	}
+	ended := false
+	defer func() {
+		if !ended {
+			if undone := tx.Rollback().Error; undone != nil && !errors.Is(undone, sql.ErrTxDone) {
+				err = errors.Join(err, undone)
+			}
+		}
+	}()
+	t := &transaction{db: db, gorm: tx.Session(&gorm.Session{NewDB: true}), session: s}
+	if err := fn(context.WithValue(ctx, txKey{}, t)); err != nil {
+		return err
+	}
+	ended = true
+	if err := tx.Commit().Error; err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// mayRunAgain says whether the transaction lost against another one, or met a plan that had become stale.
+func mayRunAgain(err error) bool {
+	switch sqlState(err) {
+	case "40001", "40P01":
+		return true
+	default:
+		return isStalePlan(err)
+	}
+}
+
+func pause(ctx context.Context, attempt int) error {
+	most := int64(retryPause) << attempt
+	timer := time.NewTimer(time.Duration(rand.Int64N(most))) //nolint:gosec // spreads retries, guards nothing
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err() //nolint:wrapcheck // joined by the caller
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Defer keeps a statement until the transaction's next one, or its commit, and sends it in that round trip. It is
+// for statements whose result nobody reads, such as those of audit and events; where one fails, the statement or the
+// commit that took it along returns the error.
+func Defer(tx *gorm.DB, query string, args ...any) error {
+	if tx.Error != nil {
+		return tx.Error
+	}
+	pool, ok := tx.Statement.ConnPool.(*sql.Tx)
+	if !ok {
+		return errNotInTx
+	}
+	_, err := pool.ExecContext(context.WithValue(tx.Statement.Context, deferKey{}, true), query, args...)
+	if err != nil {
+		return fmt.Errorf("defer a statement: %w", err)
+	}
+	return nil
+}
+
+// DeferCreate is Create that is deferred: a row whose columns the caller all knows needs no round trip of its own.
+// What the create breaks, a unique value for one, is the commit's error.
+func DeferCreate(tx *gorm.DB, value any) error {
+	made := tx.Session(&gorm.Session{DryRun: true}).Create(value)
+	if made.Error != nil {
+		return made.Error
+	}
+	return Defer(tx, made.Statement.SQL.String(), made.Statement.Vars...)
+}
+
+// Lock waits for an advisory lock that the transaction holds until it ends.
+func Lock(tx *gorm.DB, key int64) error {
+	return exec(tx, "select pg_advisory_xact_lock($1)", key)
+}
+
+// LockShared waits for a lock that others may share.
+func LockShared(tx *gorm.DB, key int64) error {
+	return exec(tx, "select pg_advisory_xact_lock_shared($1)", key)
+}
+
+// TryLock takes the lock if nobody holds it, and says whether it did.
+func TryLock(tx *gorm.DB, key int64) (bool, error) {
+	if tx.Error != nil {
+		return false, tx.Error
+	}
+	pool, ok := tx.Statement.ConnPool.(*sql.Tx)
+	if !ok {
+		return false, errNotInTx
+	}
+	var taken bool
+	err := pool.QueryRowContext(tx.Statement.Context, "select pg_try_advisory_xact_lock($1)", key).Scan(&taken)
+	if err != nil {
+		return false, fmt.Errorf("try a lock: %w", err)
+	}
+	return taken, nil
+}
+
+// exec runs a statement of the store's own in a transaction, past gorm.
+func exec(tx *gorm.DB, query string, args ...any) error {
+	if tx.Error != nil {
+		return tx.Error
+	}
+	pool, ok := tx.Statement.ConnPool.(*sql.Tx)
+	if !ok {
+		return errNotInTx
+	}
+	if _, err := pool.ExecContext(tx.Statement.Context, query, args...); err != nil {
+		return fmt.Errorf("execute: %w", err)
+	}
+	return nil
+}
