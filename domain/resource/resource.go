@@ -45,8 +45,11 @@ type DeleteGuard interface{ MayBeDeleted() error }
 // Match is the version that a caller believes to be changing; 0 matches any.
 type Match int64
 
-func (m Match) check(b *Base, name string) error {
-	if m == 0 || int64(m) == b.Version {
+func (m Match) check(b *Base, name string) error { return m.Check(b.Version, name) }
+
+// Check returns a Stale fault where what is changed, the "customer" of that name, is at another version.
+func (m Match) Check(version int64, name string) error {
+	if m == 0 || int64(m) == version {
 		return nil
 	}
 	return fault.New(fault.Stale, "version_mismatch",

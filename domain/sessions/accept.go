@@ -1,0 +1,83 @@
+package sessions
+
+import (
+	"context"
+
+	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/domain/validation"
+)
+
+// Acceptance is an invitation's token and what proves or makes the user. Somebody with an account gives their
+// password, or nothing where they are signed in; somebody without gives a name and the password that they want.
+type Acceptance struct {
+	Token    string `json:"token" validate:"required,max=200"`
+	Name     string `json:"name" validate:"max=200,printable"`
+	Password string `json:"password" validate:"max=1024"`
+}
+
+// Accept makes whoever holds the invitation's token a member, and opens a session in the tenant. signedIn is the scope
+// of the request's own access token, nil where it has none.
+func (s *Service) Accept(ctx context.Context, client Client, signedIn *tenancy.Scope, in Acceptance) (Grant, error) {
+	in.Name = users.NormalizeName(in.Name)
+	if err := validation.Check(s.Validate, in); err != nil {
+		return Grant{}, err
+	}
+	now := s.moment()
+	invitation, _, err := s.Store.FindInvitation(ctx, s.Secrets.Hash(in.Token))
+	if err != nil {
+		return Grant{}, err
+	}
+	if err := invitation.CheckOpen(now); err != nil {
+		return Grant{}, err
+	}
+	user, isNew, err := s.invitee(ctx, signedIn, invitation, in)
+	if err != nil {
+		return Grant{}, err
+	}
+	fresh, token := s.fresh(client, user.ID, invitation.TenantID)
+	access, err := s.Store.AcceptInvitation(ctx, invitation, user, isNew, fresh)
+	if err != nil {
+		return Grant{}, err
+	}
+	return s.grant(ctx, access, fresh.Session.ID, token)
+}
+
+// invitee returns the user who accepts, proven, or new and not yet saved.
+func (s *Service) invitee(ctx context.Context, signedIn *tenancy.Scope, invitation members.Invitation, in Acceptance,
+) (user users.User, isNew bool, err error) {
+	if signedIn != nil {
+		access, err := s.Current(ctx, *signedIn)
+		if err != nil {
+			return users.User{}, false, err
+		}
+		if access.User.Email != invitation.Email {
+			return users.User{}, false, fault.New(fault.Forbidden, "invitation.other_email",
+				"This invitation is for another e-mail address. Sign out, or ask for one to your own.")
+		}
+		return access.User, false, nil
+	}
+	existing, err := s.Store.FindUserByEmail(ctx, invitation.Email)
+	if err != nil {
+		return users.User{}, false, err
+	}
+	if !existing.ID.IsZero() {
+		if in.Password == "" {
+			return users.User{}, false, fault.New(fault.Unauthorized, "invitation.sign_in_required",
+				"This address has an account. Sign in first, or give its password.")
+		}
+		user, _, err := s.prove(ctx, invitation.Email, in.Password)
+		return user, false, err
+	}
+	wanted := struct {
+		Name     string `json:"name" validate:"required,notblank"`
+		Password string `json:"password" validate:"required"`
+	}{in.Name, in.Password}
+	if err := validation.Check(s.Validate, wanted); err != nil {
+		return users.User{}, false, err
+	}
+	user, err = s.newUser(ctx, in.Name, invitation.Email, in.Password, s.moment())
+	return user, true, err
+}
