@@ -306,16 +306,6 @@ func (p *provisioner) rights(ctx context.Context, exploded string) (map[right]bo
 // check reads back what the statements before it did: GRANT and REVOKE by somebody who is not entitled to them only
 // warn, and a role may have been given more elsewhere.
 func (p *provisioner) check(ctx context.Context) error {
-	var canCreate, temporary, create bool
-	err := p.tx.QueryRow(ctx, `SELECT has_schema_privilege($1::name, 'public', 'CREATE') AND has_database_privilege($1::name, current_database(), 'CREATE'),
-		bool_or(has_database_privilege(rolname, current_database(), 'TEMPORARY')), bool_or(has_schema_privilege(rolname, 'public', 'CREATE'))
-		FROM pg_roles WHERE rolname = ANY ($2)`, Owner, LoginRoles()).Scan(&canCreate, &temporary, &create)
-	if err != nil {
-		return fmt.Errorf("check the rights: %w", err)
-	}
-	if !canCreate || temporary || create {
-		return fmt.Errorf("%s may not change the rights on database %s and its schema public: connect as their owner", p.admin, p.database)
-	}
 	for _, name := range LoginRoles() {
 		if name == "groundwork_migrator" {
 			continue
@@ -327,6 +317,16 @@ func (p *provisioner) check(ctx context.Context) error {
 		if isOwner {
 			return fmt.Errorf("%s is a member of %s, whom row level security lets see every tenant: revoke it", name, Owner)
 		}
+	}
+	var canCreate, temporary, create bool
+	err := p.tx.QueryRow(ctx, `SELECT has_schema_privilege($1::name, 'public', 'CREATE') AND has_database_privilege($1::name, current_database(), 'CREATE'),
+		bool_or(has_database_privilege(rolname, current_database(), 'TEMPORARY')), bool_or(has_schema_privilege(rolname, 'public', 'CREATE'))
+		FROM pg_roles WHERE rolname = ANY ($2)`, Owner, LoginRoles()).Scan(&canCreate, &temporary, &create)
+	if err != nil {
+		return fmt.Errorf("check the rights: %w", err)
+	}
+	if !canCreate || temporary || create {
+		return fmt.Errorf("%s may not change the rights on database %s and its schema public: connect as their owner", p.admin, p.database)
 	}
 	return nil
 }
