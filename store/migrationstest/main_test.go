@@ -62,7 +62,7 @@ var databases atomic.Int64
 func newDatabase(tb testing.TB) string {
 	tb.Helper()
 	name := fmt.Sprintf("migrations_%d", databases.Add(1))
-	exec(tb, adminURL, "CREATE DATABASE "+name)
+	execute(tb, adminURL, "CREATE DATABASE "+name)
 	address := in(tb, adminURL, name)
 	require.NoError(tb, migrations.EnsureRoles(tb.Context(), address, nil))
 	return address
@@ -92,7 +92,7 @@ func connect(tb testing.TB, address string) *pgx.Conn {
 	return conn
 }
 
-func exec(tb testing.TB, address, statement string) {
+func execute(tb testing.TB, address, statement string) {
 	tb.Helper()
 	conn := connect(tb, address)
 	_, err := conn.Exec(tb.Context(), statement)

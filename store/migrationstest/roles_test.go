@@ -25,9 +25,9 @@ func newCluster(tb testing.TB) string {
 // newManagedDatabase belongs to an administrator such as a managed service gives: no superuser, CREATEROLE.
 func newManagedDatabase(tb testing.TB, cluster, name string) string {
 	tb.Helper()
-	exec(tb, cluster, `DO $$ BEGIN CREATE ROLE managed LOGIN CREATEROLE CREATEDB PASSWORD 'it''s "quoted" \ $1 %s';
+	execute(tb, cluster, `DO $$ BEGIN CREATE ROLE managed LOGIN CREATEROLE CREATEDB PASSWORD 'it''s "quoted" \ $1 %s';
 		EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
-	exec(tb, cluster, "CREATE DATABASE "+name+" OWNER managed")
+	execute(tb, cluster, "CREATE DATABASE "+name+" OWNER managed")
 	return as(tb, in(tb, cluster, name), "managed")
 }
 
@@ -54,7 +54,7 @@ func TestEnsureRoles_as_a_managed_administrator(t *testing.T) {
 
 	t.Run("a second call changes nothing and keeps what an operator tuned", func(t *testing.T) {
 		t.Parallel()
-		exec(t, cluster, `ALTER ROLE groundwork_system SET statement_timeout = '7s'`)
+		execute(t, cluster, `ALTER ROLE groundwork_system SET statement_timeout = '7s'`)
 		const state = `SELECT rolname || xmin::text FROM pg_authid UNION ALL SELECT setrole || xmin::text FROM pg_db_role_setting
 			UNION ALL SELECT member || xmin::text FROM pg_auth_members UNION ALL SELECT datname || xmin::text FROM pg_database
 			UNION ALL SELECT nspname || xmin::text FROM pg_namespace WHERE nspname = 'public' ORDER BY 1`
@@ -137,7 +137,7 @@ func TestEnsureRoles_refuses(t *testing.T) {
 			err := migrations.EnsureRoles(t.Context(), cluster, given)
 			require.Error(t, err)
 			for role, secret := range given {
-				assert.ErrorContains(t, err, role)
+				require.ErrorContains(t, err, role)
 				if secret != "" {
 					assert.NotContains(t, err.Error(), secret)
 				}
@@ -147,7 +147,7 @@ func TestEnsureRoles_refuses(t *testing.T) {
 
 	t.Run("an administrator who does not own the database", func(t *testing.T) {
 		t.Parallel()
-		exec(t, cluster, "CREATE DATABASE foreign_one")
+		execute(t, cluster, "CREATE DATABASE foreign_one")
 		address := newManagedDatabase(t, cluster, "own")
 		require.ErrorContains(t, migrations.EnsureRoles(t.Context(), in(t, address, "foreign_one"), nil), "own")
 	})
@@ -157,10 +157,10 @@ func TestEnsureRoles_refuses(t *testing.T) {
 		{"a role with BYPASSRLS", `ALTER ROLE groundwork_worker BYPASSRLS`, `ALTER ROLE groundwork_worker NOBYPASSRLS`, "groundwork_worker: the role exists and is"},
 		{"an application that may become the owner", `GRANT groundwork_owner TO groundwork_app`, `REVOKE groundwork_owner FROM groundwork_app`, "groundwork_app is a member of groundwork_owner"},
 	} {
-		exec(t, cluster, step.spoil)
+		execute(t, cluster, step.spoil)
 		err := migrations.EnsureRoles(t.Context(), cluster, nil)
 		require.ErrorContains(t, err, step.want, step.name)
-		exec(t, cluster, step.mend)
+		execute(t, cluster, step.mend)
 		require.NoError(t, migrations.EnsureRoles(t.Context(), cluster, nil), step.name)
 	}
 }

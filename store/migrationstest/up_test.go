@@ -128,8 +128,8 @@ func TestUp(t *testing.T) {
 		err := migrations.Up(t.Context(), cfg)
 		var failure *migrations.StatementError
 		require.ErrorAs(t, err, &failure)
-		assert.ErrorContains(t, err, "gave up after")
-		assert.ErrorContains(t, err, "0002_step.sql:4: canceling statement due to lock timeout (SQLSTATE 55P03)")
+		require.ErrorContains(t, err, "gave up after")
+		require.ErrorContains(t, err, "0002_step.sql:4: canceling statement due to lock timeout (SQLSTATE 55P03)")
 
 		require.NoError(t, reader.Rollback(t.Context()))
 		cfg.Patience = time.Minute
@@ -157,13 +157,13 @@ func TestUp(t *testing.T) {
 		address := newDatabase(t)
 		cfg := config(t, address, files(makeThings))
 		require.NoError(t, migrations.Up(t.Context(), cfg))
-		exec(t, address, `INSERT INTO things VALUES (1), (1)`)
+		execute(t, address, `INSERT INTO things VALUES (1), (1)`)
 		cfg.Files = files(makeThings, indexThings)
 		require.ErrorContains(t, migrations.Up(t.Context(), cfg), "0002_step.sql:3: could not create unique index")
 		const isValid = `SELECT indisvalid FROM pg_index WHERE indexrelid = 'things_id_key'::regclass`
 		require.Equal(t, []string{"f"}, ask(t, address, isValid), "PostgreSQL no longer leaves an invalid index: the test proves nothing")
 
-		exec(t, address, `TRUNCATE things`)
+		execute(t, address, `TRUNCATE things`)
 		lines := steps(&cfg)
 		require.NoError(t, migrations.Up(t.Context(), cfg))
 		await(t, lines, "dropping the invalid index")
@@ -232,7 +232,7 @@ func TestUp(t *testing.T) {
 		var group errgroup.Group
 		group.Go(func() error { return migrations.Up(t.Context(), cfg) })
 		await(t, lines, "stepping back")
-		exec(t, address, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'groundwork-migrate'`)
+		execute(t, address, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'groundwork-migrate'`)
 		require.Error(t, group.Wait())
 		require.NoError(t, reader.Rollback(t.Context()))
 		assert.Equal(t, []string{"1"}, ask(t, address, `SELECT max(version_id) FROM goose_db_version`))
