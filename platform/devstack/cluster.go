@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -114,7 +115,11 @@ func (c *cluster) prepare(ctx context.Context) error {
 	if err != nil && !isNew {
 		return c.explain("read PostgreSQL's directory", err)
 	}
-	if c.programs, err = findPrograms(ctx, c.BinDirs, strings.TrimSpace(string(version)), c.user, c.logf); err != nil {
+	f := finder{
+		dirs: slices.Concat(c.BinDirs, installed()), as: c.user,
+		fetch: func(ctx context.Context) (string, error) { return fetch(ctx, c.user, c.logf) },
+	}
+	if c.programs, err = f.find(ctx, strings.TrimSpace(string(version))); err != nil {
 		var other *versionError
 		if errors.As(err, &other) {
 			return fmt.Errorf("%w; or remove %s to begin with an empty database", err, c.Dir)
@@ -155,7 +160,7 @@ func (c *cluster) initialise(ctx context.Context) error {
 		return c.explain("make a PostgreSQL cluster", err)
 	}
 	err := c.user.write(passwordFile, c.password+"\n")
-	defer os.Remove(passwordFile) //nolint:errcheck // it is inside a private directory and written over next time
+	defer os.Remove(passwordFile)
 	if err != nil {
 		return c.explain("make a PostgreSQL cluster", err)
 	}

@@ -43,7 +43,7 @@ func (c *cluster) start(ctx context.Context) (*proc.Process, int, error) {
 		if err == nil {
 			err = WriteFile(c.path("port"), []byte(strconv.Itoa(port)+"\n"), 0o600)
 			if err != nil {
-				return nil, 0, errors.Join(c.explain("keep PostgreSQL's port", err), process.Stop(ctx, stopSteps(c.Ephemeral)...))
+				return nil, 0, errors.Join(c.explain("keep PostgreSQL's port", err), process.Stop(ctx, c.stopSteps()...))
 			}
 			return process, port, nil
 		}
@@ -109,7 +109,7 @@ func (c *cluster) launch(ctx context.Context, port int) (*proc.Process, error) {
 		return nil, c.explainWith("start PostgreSQL", process.Err(), []byte(said))
 	case ctx.Err() != nil:
 		err := c.explainWith("wait for PostgreSQL to accept connections", ctx.Err(), []byte(tail(c.path("postgres.log"), before)))
-		return nil, errors.Join(err, process.Stop(ctx, stopSteps(c.Ephemeral)...))
+		return nil, errors.Join(err, process.Stop(ctx, c.stopSteps()...))
 	}
 	return process, nil
 }
@@ -153,7 +153,7 @@ func (c *cluster) endLeftover(ctx context.Context) error {
 		id, ok := proc.Identify(pid)
 		if ok && id.WorksIn(c.data()) && strings.Contains(id.Command(), "postgres") {
 			c.logf("ending the PostgreSQL (process %d) that an earlier run left", pid)
-			if err := id.End(ctx, stopSteps(c.Ephemeral)...); err != nil {
+			if err := id.End(ctx, c.stopSteps()...); err != nil {
 				return err
 			}
 		}

@@ -44,7 +44,7 @@ func fetch(ctx context.Context, as *unprivileged, logf func(string, ...any)) (st
 	if err != nil {
 		return "", fmt.Errorf("make a scratch directory: %w", err)
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // it lies in a cache
+	defer os.RemoveAll(scratch)
 	port, err := proc.FreePort(ctx)
 	if err != nil {
 		return "", err

@@ -119,7 +119,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		if s.process == nil {
 			return
 		}
-		s.stopped = s.process.Stop(ctx, stopSteps(s.cluster.Ephemeral)...)
+		s.stopped = s.process.Stop(ctx, s.cluster.stopSteps()...)
 		if s.cluster.Ephemeral {
 			s.stopped = errors.Join(s.stopped, s.cluster.remove())
 		}
@@ -129,9 +129,9 @@ func (s *Server) Stop(ctx context.Context) error {
 }
 
 // stopSteps are PostgreSQL's fast and immediate shutdown.
-func stopSteps(ephemeral bool) []proc.Step {
+func (c *cluster) stopSteps() []proc.Step {
 	immediate := proc.Step{Signal: syscall.SIGQUIT, Wait: 10 * time.Second}
-	if ephemeral {
+	if c.Ephemeral {
 		return []proc.Step{immediate}
 	}
 	return []proc.Step{{Signal: syscall.SIGINT, Wait: 20 * time.Second}, immediate}

@@ -28,17 +28,28 @@ type programs struct {
 // versionError says that a cluster was made by a version that this machine does not have.
 type versionError struct{ cluster string }
 
+// Error says how to get the version.
 func (e *versionError) Error() string {
 	return fmt.Sprintf("the database was made by PostgreSQL %s, which this machine does not have any more: install it (%s)",
 		e.cluster, strings.Join(installCommands(e.cluster), ", or "))
 }
 
-// findPrograms returns the first installation that the server's user can run: of the cluster's version where there is
-// a cluster, else of any that is new enough.
-func findPrograms(ctx context.Context, first []string, cluster string, as *unprivileged, logf func(string, ...any)) (programs, error) {
+// finder looks for an installation that the server's user can run.
+type finder struct {
+	// dirs are looked at in this order.
+	dirs []string
+	// as is who must be able to run the programs.
+	as *unprivileged
+	// fetch gets programs where none are installed, and returns where they are.
+	fetch func(context.Context) (string, error)
+}
+
+// find returns the first installation of the cluster's version, or, where there is no cluster (""), of any that is new
+// enough.
+func (f finder) find(ctx context.Context, cluster string) (programs, error) {
 	var tooOld []string
-	for _, dir := range slices.Concat(first, installed()) {
-		major, err := majorOf(ctx, dir, as)
+	for _, dir := range f.dirs {
+		major, err := majorOf(ctx, dir, f.as)
 		switch {
 		case err != nil:
 		case major < oldest:
@@ -50,10 +61,10 @@ func findPrograms(ctx context.Context, first []string, cluster string, as *unpri
 	if cluster != "" && cluster != fetchedMajor {
 		return programs{}, &versionError{cluster}
 	}
-	dir, err := fetch(ctx, as, logf)
+	dir, err := f.fetch(ctx)
 	if err == nil {
 		var major int
-		if major, err = majorOf(ctx, dir, as); err == nil {
+		if major, err = majorOf(ctx, dir, f.as); err == nil {
 			return programs{dir: dir, major: major}, nil
 		}
 	}
@@ -65,7 +76,7 @@ func findPrograms(ctx context.Context, first []string, cluster string, as *unpri
 		problem = fmt.Sprintf("PostgreSQL %d or newer is needed (%s)", oldest, strings.Join(tooOld, ", "))
 	}
 	return programs{}, fmt.Errorf("%s, and it could not be fetched (%w).\nInstall it with one of\n  %s\nor set DATABASE_URL to a server of your own",
-		problem, err, strings.Join(installCommands(""), "\n  "))
+		problem, err, strings.Join(installCommands(cluster), "\n  "))
 }
 
 func installCommands(version string) []string {
@@ -76,7 +87,7 @@ func installCommands(version string) []string {
 	return []string{
 		"sudo apt-get install postgresql" + dash,
 		"brew install postgresql" + at,
-		"sudo dnf install postgresql" + cmp.Or(version, "") + "-server",
+		"sudo dnf install postgresql" + version + "-server",
 	}
 }
 

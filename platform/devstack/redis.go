@@ -41,6 +41,9 @@ type Redis struct {
 	RequireReal bool
 	// Log is told what was mended or does not go as it should; nil drops it.
 	Log func(format string, args ...any)
+
+	// standIn takes the stand-in even where there is a redis-server.
+	standIn bool
 }
 
 // RedisServer is a Redis that runs.
@@ -69,7 +72,7 @@ func StartRedis(ctx context.Context, r Redis) (*RedisServer, error) {
 		r.Log = func(string, ...any) {}
 	}
 	for _, name := range []string{"redis-server", "valkey-server"} {
-		if path, err := exec.LookPath(name); err == nil && r.Program == "" {
+		if path, err := exec.LookPath(name); err == nil && r.Program == "" && !r.standIn {
 			r.Program = path
 		}
 	}
@@ -87,9 +90,9 @@ func StartRedis(ctx context.Context, r Redis) (*RedisServer, error) {
 	}
 	var err error
 	if r.Program == "" {
-		err = s.startStandIn(ctx, r)
+		err = s.startStandIn(ctx, &r)
 	} else {
-		err = s.startReal(ctx, r)
+		err = s.startReal(ctx, &r)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.unlock())
@@ -127,7 +130,7 @@ func (r *Redis) open(s *RedisServer) error {
 	return nil
 }
 
-func (s *RedisServer) startStandIn(ctx context.Context, r Redis) error {
+func (s *RedisServer) startStandIn(ctx context.Context, r *Redis) error {
 	port, err := freeOr(ctx, r.Port)
 	if err != nil {
 		return err
@@ -156,7 +159,7 @@ func (s *RedisServer) startStandIn(ctx context.Context, r Redis) error {
 	return nil
 }
 
-func (s *RedisServer) startReal(ctx context.Context, r Redis) error {
+func (s *RedisServer) startReal(ctx context.Context, r *Redis) error {
 	if r.Dir != "" {
 		if err := r.endLeftover(ctx); err != nil {
 			return err
@@ -198,7 +201,7 @@ func (s *RedisServer) startReal(ctx context.Context, r Redis) error {
 
 // launch starts the server once and waits until it answers. Its settings go in by its standard input, since arguments
 // can be read by everyone.
-func (s *RedisServer) launch(ctx context.Context, r Redis, port int) error {
+func (s *RedisServer) launch(ctx context.Context, r *Redis, port int) error {
 	settings := []string{
 		"bind 127.0.0.1", "port " + strconv.Itoa(port), "requirepass " + r.Password, "daemonize no", "save \"\"",
 		"loglevel notice", "databases 16", "maxmemory-policy noeviction",
@@ -241,7 +244,7 @@ func pings(ctx context.Context, port int, password string) bool {
 	if err != nil {
 		return false
 	}
-	defer conn.Close() //nolint:errcheck // nothing is lost with it
+	defer conn.Close()
 	if deadline, ok := ctx.Deadline(); ok && conn.SetDeadline(deadline) != nil {
 		return false
 	}
@@ -274,7 +277,7 @@ func (s *RedisServer) Err() error {
 	if why == nil {
 		why = errors.New("without an error")
 	}
-	return fmt.Errorf("Redis has ended: %w\nIts last words:\n%s", why, lastLines(s.said.String(), 8)) //nolint:staticcheck,revive // a name
+	return fmt.Errorf("Redis has ended: %w\nIts last words:\n%s", why, lastLines(s.said.String(), 8))
 }
 
 // Pid is the server's process, for tests of faults that pause or kill it; 0 for the stand-in.

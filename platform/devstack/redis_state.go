@@ -19,7 +19,7 @@ type redisState struct {
 	Process proc.Identity `json:"process"`
 }
 
-func (r Redis) state() redisState {
+func (r *Redis) state() redisState {
 	var s redisState
 	b, err := os.ReadFile(filepath.Join(r.Dir, "state.json"))
 	if err != nil || json.Unmarshal(b, &s) != nil {
@@ -28,7 +28,7 @@ func (r Redis) state() redisState {
 	return s
 }
 
-func (r Redis) note(pid, port int) error {
+func (r *Redis) note(pid, port int) error {
 	if r.Dir == "" {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (r Redis) note(pid, port int) error {
 }
 
 // lastPort is the port of the last run if it is free, else 0.
-func (r Redis) lastPort(ctx context.Context) int {
+func (r *Redis) lastPort(ctx context.Context) int {
 	if r.Dir == "" {
 		return 0
 	}
@@ -56,7 +56,7 @@ func (r Redis) lastPort(ctx context.Context) int {
 }
 
 // endLeftover ends the server that an earlier run left over the directory. We hold the lock, so no living run owns it.
-func (r Redis) endLeftover(ctx context.Context) error {
+func (r *Redis) endLeftover(ctx context.Context) error {
 	id := r.state().Process
 	if !id.IsAlive() {
 		return nil
@@ -66,7 +66,7 @@ func (r Redis) endLeftover(ctx context.Context) error {
 }
 
 // putAside moves data that Redis cannot read out of its way.
-func (r Redis) putAside() error {
+func (r *Redis) putAside() error {
 	r.Log("Redis cannot read its data; it is put aside as %s and Redis begins empty", filepath.Join(r.Dir, "broken"))
 	broken := filepath.Join(r.Dir, "broken")
 	if err := os.RemoveAll(broken); err != nil {
@@ -99,6 +99,7 @@ func (w *lastWords) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// String is what was kept.
 func (w *lastWords) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

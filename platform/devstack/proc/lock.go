@@ -97,7 +97,7 @@ func (l *FileLock) Remove() error { return errors.Join(os.Remove(l.file.Name()),
 
 func flock(file *os.File, how int) error {
 	for {
-		err := syscall.Flock(int(file.Fd()), how) //nolint:gosec // a descriptor is a small number
+		err := syscall.Flock(int(file.Fd()), how)
 		if !errors.Is(err, syscall.EINTR) {
 			return err //nolint:wrapcheck // the callers tell EWOULDBLOCK
 		}
