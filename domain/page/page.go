@@ -4,6 +4,11 @@
 // cursor. Stores are asked for one row more than the limit, which is how the end is known without a count.
 package page
 
+import (
+	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+)
+
 // The limits of a page.
 const (
 	DefaultLimit = 25
@@ -13,6 +18,19 @@ const (
 // Position is where a page ends: the values of the sort fields of its last row as text, the id last. A nil entry is a
 // value that is null.
 type Position []any
+
+// ID is the id that the position ends with. Where it has none it was not given for this list.
+func (p Position) ID() (tenancy.ID, error) {
+	if len(p) > 0 {
+		if text, ok := p[len(p)-1].(string); ok {
+			if id, err := tenancy.ParseID(text); err == nil {
+				return id, nil
+			}
+		}
+	}
+	return tenancy.ID{}, fault.New(fault.Malformed, "invalid_cursor",
+		"The cursor does not fit this list; start again without it.")
+}
 
 // Request asks for a page.
 type Request struct {

@@ -34,20 +34,26 @@ func (d *Definition) record(scope tenancy.Scope, act string, before, after Entit
 		return Record{}, fmt.Errorf("write %s as JSON: %w", d.Name, err)
 	}
 	head := after.Head()
-	action := d.Name + "." + act
+	entry := d.entry(scope, act, head.ID, head.Version, now)
+	entry.Changes = d.changes(before, after)
+	return Record{
+		Entry: entry,
+		Event: events.Event{
+			ID: tenancy.NewID(), At: now, Type: entry.Action, Resource: d.Name, ResourceID: head.ID, Version: head.Version,
+			Data: data,
+		},
+	}, nil
+}
+
+func (d *Definition) entry(scope tenancy.Scope, act string, id tenancy.ID, version int64, now time.Time) audit.Entry {
 	entry := audit.Entry{
 		ID: tenancy.NewID(), At: now, ActorKind: scope.Actor.Kind, RequestID: scope.RequestID,
-		Action: action, Resource: d.Name, ResourceID: head.ID, Version: head.Version, Changes: d.changes(before, after),
+		Action: d.Name + "." + act, Resource: d.Name, ResourceID: id, Version: version, Changes: []audit.Change{},
 	}
 	if !scope.Actor.ID.IsZero() {
 		entry.ActorID = &scope.Actor.ID
 	}
-	return Record{
-		Entry: entry,
-		Event: events.Event{
-			ID: tenancy.NewID(), At: now, Type: action, Resource: d.Name, ResourceID: head.ID, Version: head.Version, Data: data,
-		},
-	}, nil
+	return entry
 }
 
 // changes lists the fields that differ, personal values masked. What Groundwork itself keeps (version, times) is left

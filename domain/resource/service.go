@@ -24,8 +24,10 @@ type Store interface {
 	// one transaction. A nil record from decide means that nothing changed and nothing is written.
 	UpdateRecord(ctx context.Context, scope tenancy.Scope, d *Definition, id tenancy.ID, trash Trash,
 		decide func(Entity) (*Record, error)) (Entity, error)
-	// PurgeRecords removes up to limit records that were deleted before a time, and returns how many.
-	PurgeRecords(ctx context.Context, scope tenancy.Scope, d *Definition, before time.Time, limit int) (int, error)
+	// PurgeRecords removes up to limit records that were deleted before a time, writes what tell says of each, and
+	// returns how many they were.
+	PurgeRecords(ctx context.Context, scope tenancy.Scope, d *Definition, before time.Time, limit int,
+		tell func(id tenancy.ID) audit.Entry) (int, error)
 }
 
 // Service is what a resource can do without any code of its own.
@@ -151,7 +153,9 @@ func (s *Service) Restore(ctx context.Context, scope tenancy.Scope, id tenancy.I
 
 // Purge removes, for good, up to limit records that were deleted before a time, and returns how many it removed.
 func (s *Service) Purge(ctx context.Context, scope tenancy.Scope, before time.Time, limit int) (int, error) {
-	return s.store.PurgeRecords(ctx, scope, s.Definition, before, limit)
+	return s.store.PurgeRecords(ctx, scope, s.Definition, before, limit, func(id tenancy.ID) audit.Entry {
+		return s.Definition.entry(scope, Purged, id, 0, s.moment())
+	})
 }
 
 // History returns what was done to a record, newest first; also to one in the trash.

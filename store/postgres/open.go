@@ -88,7 +88,8 @@ func open(config Config) (*DB, error) {
 	}
 	db := &DB{sql: pool, gorm: orm}
 	db.models.Store(&map[*schema.Schema]*model{})
-	if err := db.harden(); err != nil {
+	registerSerializers()
+	if err := errors.Join(db.harden(), db.Register(&auditEvent{}, &idempotencyKey{})); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
 	return db, nil

@@ -12,10 +12,10 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
-// Sealer seals what leaves us and must come back unchanged. The context it is sealed with must be given to open it.
+// Sealer seals what leaves us and must come back unchanged. What it is bound to must be given to open it.
 type Sealer interface {
-	SealToken(plain []byte, context string) ([]byte, error)
-	OpenToken(sealed []byte, context string) ([]byte, error)
+	Seal(plaintext, aad []byte) ([]byte, error)
+	Open(sealed, aad []byte) ([]byte, error)
 }
 
 // cursor is what an opaque cursor holds.
@@ -33,7 +33,7 @@ func (c cursors) seal(scope tenancy.Scope, list string, cur cursor) (string, err
 	if err != nil {
 		return "", err
 	}
-	sealed, err := c.sealer.SealToken(plain, binding(scope, list))
+	sealed, err := c.sealer.Seal(plain, binding(scope, list))
 	if err != nil {
 		return "", err
 	}
@@ -56,7 +56,7 @@ func (c cursors) open(scope tenancy.Scope, list, text string, request *page.Requ
 	if err != nil {
 		return invalid.Because(err)
 	}
-	plain, err := c.sealer.OpenToken(sealed, binding(scope, list))
+	plain, err := c.sealer.Open(sealed, binding(scope, list))
 	if err != nil {
 		return invalid.Because(err)
 	}
@@ -68,7 +68,9 @@ func (c cursors) open(scope tenancy.Scope, list, text string, request *page.Requ
 	return nil
 }
 
-func binding(scope tenancy.Scope, list string) string { return scope.Tenant.String() + "\x00" + list }
+func binding(scope tenancy.Scope, list string) []byte {
+	return []byte("cursor\x00" + scope.Tenant.String() + "\x00" + list)
+}
 
 // list is a page as it is answered.
 type list[T any] struct {

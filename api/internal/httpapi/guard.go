@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -12,21 +11,6 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
-
-// Identity is who asks: the services behind sign-in, members and keys.
-type Identity struct {
-	Credentials Credentials
-}
-
-// Credentials turns what a caller shows into who it is.
-type Credentials interface {
-	// Authenticate returns the scope that a bearer token stands for: a session's access token or an API key.
-	Authenticate(ctx context.Context, token string) (tenancy.Scope, error)
-	// Verify proves in one round trip that the scope's access still stands.
-	Verify(ctx context.Context, scope tenancy.Scope) error
-	// Forget drops what is cached of a credential whose access has changed.
-	Forget(token string)
-}
 
 // admit lets a call in or says why not: the credential, the limits, the permission.
 func (a *API) admit(c *Call) error {
@@ -81,12 +65,14 @@ func (a *API) permit(c *Call) error {
 		fmt.Sprintf("This needs the permission %s, which you do not have here; ask an administrator of the organization.", permission))
 }
 
-// proven drops a cached credential when the database refused it, so that the next request reads it anew.
-func (a *API) proven(c *Call, err error) error {
-	if err != nil && c.token != "" && fault.KindOf(err) == fault.Unauthorized {
-		a.deps.Identity.Credentials.Forget(c.token)
+// isOutdated says that the database refused what was remembered of an API key. Nothing was done then; with the key
+// looked up anew the call may be tried once more.
+func (a *API) isOutdated(c *Call, err error) bool {
+	if c.token == "" || c.Scope.Actor.Kind != tenancy.APIKey || fault.KindOf(err) != fault.Unauthorized {
+		return false
 	}
-	return err
+	a.deps.Identity.Credentials.Forget(c.token)
+	return true
 }
 
 func bearer(header string) (string, error) {

@@ -32,7 +32,7 @@ func (a *API) observe(g *gin.Context) {
 	g.Writer.Header().Set("X-Request-Id", id)
 	ctx, statements := a.deps.CountStatements(g.Request.Context())
 	g.Request = g.Request.WithContext(ctx)
-	a.deps.Observe.Begin()
+	a.deps.Metrics.Enter()
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			if recovered == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
@@ -42,11 +42,8 @@ func (a *API) observe(g *gin.Context) {
 		}
 		took := a.deps.Now().Sub(started)
 		route := g.FullPath()
-		if route == "" {
-			route = "none"
-		}
 		status := g.Writer.Status()
-		a.deps.Observe.Done(g.Request.Method, route, status, took, statements())
+		a.deps.Metrics.Leave(route, g.Request.Method, status, took)
 		entry := a.deps.Log.WithFields(logrus.Fields{
 			"request_id": id, "method": g.Request.Method, "route": route, "status": status,
 			"duration_ms": float64(took.Microseconds()) / 1000, "statements": statements(), "bytes": max(g.Writer.Size(), 0),

@@ -42,7 +42,7 @@ func (a *API) once(c *Call, key string) error {
 	ctx := c.ctx
 	answer, replayed, err := a.deps.Idempotency.Once(ctx, scope, request, a.deps.Now(), func(ctx context.Context) (idempotency.Answer, error) {
 		c.ctx = ctx
-		if err := a.proven(c, c.Route.Handle(c)); err != nil {
+		if err := c.Route.Handle(c); err != nil {
 			return idempotency.Answer{}, err
 		}
 		return c.keep(), nil

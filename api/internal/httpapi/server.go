@@ -19,7 +19,9 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/idempotency"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/resource"
+	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/platform/metrics"
 )
 
 // Config is what the API is told.
@@ -44,16 +46,15 @@ type Dependencies struct {
 	Limiter     limits.Limiter
 	Sealer      Sealer
 	Log         *logrus.Logger
-	Observe     Observer
+	Metrics     *metrics.HTTP
 	// CountStatements returns a context in which statements to the database are counted, and the count so far.
 	CountStatements func(context.Context) (context.Context, func() int64)
 	Now             func() time.Time
 }
 
-// Observer is told of each request when it is answered. The route is its template, never its path.
-type Observer interface {
-	Begin()
-	Done(method, route string, status int, took time.Duration, statements int64)
+// Identity is who asks: the services behind sign-in, members and keys.
+type Identity struct {
+	Credentials *sessions.Credentials
 }
 
 // API serves the routes.
@@ -127,7 +128,11 @@ func (a *API) serve(route *Route) gin.HandlerFunc {
 		ctx, cancel := context.WithTimeout(g.Request.Context(), a.config.RequestTimeout)
 		defer cancel()
 		c := &Call{Route: route, gin: g, ctx: ctx, Scope: tenancy.Scope{RequestID: requestID(g)}}
-		if err := a.handle(c); err != nil {
+		err := a.handle(c)
+		if err != nil && a.isOutdated(c, err) {
+			err = a.handle(c)
+		}
+		if err != nil {
 			a.fail(g, a.timedOut(ctx, err))
 			return
 		}
@@ -147,7 +152,7 @@ func (a *API) handle(c *Call) error {
 	if key := c.Header("Idempotency-Key"); key != "" && c.Route.Method == http.MethodPost {
 		return a.once(c, key)
 	}
-	return a.proven(c, c.Route.Handle(c))
+	return c.Route.Handle(c)
 }
 
 // timedOut tells a request that ran out of its time from one that failed.

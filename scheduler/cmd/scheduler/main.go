@@ -1,0 +1,65 @@
+// Command scheduler runs what is due: for now the upkeep of partitions and of the keys that tokens are signed with.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/signingkeys"
+	"github.com/groundwork-saas/groundwork/platform/config"
+	"github.com/groundwork-saas/groundwork/platform/lifecycle"
+	"github.com/groundwork-saas/groundwork/platform/logging"
+	"github.com/groundwork-saas/groundwork/platform/metrics"
+	"github.com/groundwork-saas/groundwork/platform/ops"
+	"github.com/groundwork-saas/groundwork/scheduler/internal/upkeep"
+	"github.com/groundwork-saas/groundwork/store/backend"
+	"github.com/groundwork-saas/groundwork/store/postgres"
+)
+
+// settings are what the scheduler is told.
+type settings struct {
+	config.Common
+	// OpsAddr is where operators find health, metrics and profiles; never public.
+	OpsAddr config.Address `env:"SCHEDULER_OPS_ADDR" default:":9092" help:"Where health, metrics and profiles are served; never public."`
+	// SigningKeyLife is how long a key signs tokens before the next one takes over.
+	SigningKeyLife time.Duration `env:"SIGNING_KEY_LIFE" default:"720h" min:"1h" help:"How long a key signs access tokens before the next one takes over."`
+}
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "scheduler:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	var cfg settings
+	switch err := config.Load(&cfg, os.Args[1:], os.Environ()); {
+	case errors.Is(err, config.ErrHelp):
+		return config.WriteHelp(os.Stdout, "scheduler", "runs what is due", &cfg)
+	case err != nil:
+		return err
+	}
+	log := logging.New(logging.Config{
+		Level: cfg.LogLevel, Development: cfg.Environment == config.Development, Process: "scheduler",
+	})
+	registry := metrics.New("scheduler")
+	base, err := backend.Open(ctx, cfg.Common, log, registry, time.Now)
+	if err != nil {
+		return err
+	}
+	keys := signingkeys.NewKeyring(postgres.NewSigningKeys(base.DB), base.Sealer, time.Now,
+		signingkeys.Config{RotateEvery: cfg.SigningKeyLife})
+	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: base.Checks()})
+	return lifecycle.Run(ctx, cfg.ShutdownTimeout,
+		base.Component(),
+		server.Component,
+		upkeep.Component(log,
+			upkeep.Duty{Name: "partitions", Every: 6 * time.Hour, Run: base.DB.EnsurePartitions},
+			upkeep.Duty{Name: "signing keys", Every: time.Hour, Run: keys.Maintain},
+		),
+	)
+}

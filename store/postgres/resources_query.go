@@ -1,0 +1,141 @@
+package postgres
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm/clause"
+
+	"github.com/groundwork-saas/groundwork/domain/resource"
+)
+
+// condition is a filter as SQL. Names come from definitions, never from requests; values are parameters.
+func condition(f resource.Filter) clause.Expression {
+	name := clause.Column{Table: clause.CurrentTable, Name: f.Field.Name}
+	if f.Field.Kind == resource.Object {
+		contained := make([]clause.Expression, len(f.Values))
+		for i, value := range f.Values {
+			contained[i] = clause.Expr{SQL: "? @> ?::jsonb", Vars: []any{name, jsonOf(map[string]any{f.Path: value})}}
+		}
+		return clause.Or(contained...)
+	}
+	switch f.Op {
+	case resource.Eq:
+		return clause.IN{Column: name, Values: f.Values}
+	case resource.Ne:
+		return clause.Expr{SQL: "? IS DISTINCT FROM ?", Vars: []any{name, f.Values[0]}}
+	case resource.Gt:
+		return clause.Gt{Column: name, Value: f.Values[0]}
+	case resource.Gte:
+		return clause.Gte{Column: name, Value: f.Values[0]}
+	case resource.Lt:
+		return clause.Lt{Column: name, Value: f.Values[0]}
+	case resource.Lte:
+		return clause.Lte{Column: name, Value: f.Values[0]}
+	case resource.Any:
+		return clause.Expr{SQL: "? && ?::text[]", Vars: []any{name, textsOf(f.Values)}}
+	case resource.All:
+		return clause.Expr{SQL: "? @> ?::text[]", Vars: []any{name, textsOf(f.Values)}}
+	case resource.Null:
+		if f.Values[0] == true {
+			return clause.Expr{SQL: "? IS NULL", Vars: []any{name}}
+		}
+		return clause.Expr{SQL: "? IS NOT NULL", Vars: []any{name}}
+	}
+	panic("postgres: no SQL for the operator " + string(f.Op))
+}
+
+// floors stand for NULL in an order, below every value. An expression over them is indexable and can be compared by
+// row, where NULL itself would lose rows.
+//
+//nolint:gochecknoglobals // a table
+var floors = map[resource.Kind]string{
+	resource.Time:    "'-infinity'::timestamptz",
+	resource.Text:    "''::text",
+	resource.Integer: "'-9223372036854775808'::bigint",
+	resource.ID:      "'00000000-0000-0000-0000-000000000000'::uuid",
+}
+
+// sortKey is what a sort orders by.
+func sortKey(f *resource.Field) clause.Expression {
+	name := clause.Column{Table: clause.CurrentTable, Name: f.Name}
+	if !f.Nullable {
+		return clause.Expr{SQL: "?", Vars: []any{name}}
+	}
+	return clause.Expr{SQL: "coalesce(?, " + floors[f.Kind] + ")", Vars: []any{name}}
+}
+
+// order is the query's order, turned round for a backward page.
+func order(q resource.Query) clause.OrderBy {
+	keys := make([]string, len(q.Sort))
+	vars := make([]any, len(q.Sort))
+	for i, s := range q.Sort {
+		keys[i] = "?"
+		if s.Desc != q.Backward {
+			keys[i] = "? DESC"
+		}
+		vars[i] = sortKey(s.Field)
+	}
+	return clause.OrderBy{Expression: clause.Expr{SQL: strings.Join(keys, ", "), Vars: vars}}
+}
+
+// beyond selects what follows the position in the order. Where all fields go one way it is a comparison of rows, which
+// an index answers; else it is spelled out, with a bound on the first field that an index can use.
+func beyond(q resource.Query) clause.Expression {
+	ways := make([]string, len(q.Sort))
+	for i, s := range q.Sort {
+		ways[i] = ">"
+		if s.Desc != q.Backward {
+			ways[i] = "<"
+		}
+	}
+	at := func(i int) (key, value any) {
+		s := q.Sort[i]
+		if q.After[i] == nil {
+			return sortKey(s.Field), clause.Expr{SQL: floors[s.Field.Kind]}
+		}
+		return sortKey(s.Field), q.After[i]
+	}
+	if len(slices.Compact(slices.Clone(ways))) == 1 {
+		var keys, values []any
+		for i := range q.Sort {
+			key, value := at(i)
+			keys, values = append(keys, key), append(values, value)
+		}
+		marks := strings.TrimSuffix(strings.Repeat("?, ", len(keys)), ", ")
+		return clause.Expr{SQL: "(" + marks + ") " + ways[0] + " (" + marks + ")", Vars: append(keys, values...)}
+	}
+	var choices []string
+	var vars []any
+	for i := range q.Sort {
+		var all []string
+		for j := range i {
+			key, value := at(j)
+			all, vars = append(all, "? = ?"), append(vars, key, value)
+		}
+		key, value := at(i)
+		all, vars = append(all, "? "+ways[i]+" ?"), append(vars, key, value)
+		choices = append(choices, "("+strings.Join(all, " AND ")+")")
+	}
+	key, value := at(0)
+	return clause.Expr{
+		SQL: "(? " + ways[0] + "= ? AND (" + strings.Join(choices, " OR ") + "))", Vars: append([]any{key, value}, vars...),
+	}
+}
+
+func jsonOf(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // text, numbers and booleans always can be
+	}
+	return string(b)
+}
+
+func textsOf(values []any) textList {
+	texts := make(textList, len(values))
+	for i, v := range values {
+		texts[i], _ = v.(string)
+	}
+	return texts
+}

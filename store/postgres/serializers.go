@@ -1,0 +1,136 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"gorm.io/gorm/schema"
+)
+
+// registerSerializers names the ways in which fields of resources are kept that are no scalar: `gorm:"serializer:json"`
+// for jsonb, whose numbers stay as they were written, and `gorm:"serializer:text_list"` for text[].
+func registerSerializers() {
+	schema.RegisterSerializer("json", jsonSerializer{})
+	schema.RegisterSerializer("text_list", textListSerializer{})
+}
+
+type jsonSerializer struct{}
+
+// Scan reads jsonb.
+func (jsonSerializer) Scan(ctx context.Context, field *schema.Field, dst reflect.Value, value any) error {
+	target := reflect.New(field.FieldType)
+	if text, ok := bytesOf(value); ok {
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		if err := decoder.Decode(target.Interface()); err != nil {
+			return fmt.Errorf("read %s as JSON: %w", field.DBName, err)
+		}
+	}
+	field.ReflectValueOf(ctx, dst).Set(target.Elem())
+	return nil
+}
+
+// Value writes jsonb.
+func (jsonSerializer) Value(_ context.Context, _ *schema.Field, _ reflect.Value, value any) (any, error) {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	return string(b), nil
+}
+
+type textListSerializer struct{}
+
+// Scan reads text[].
+func (textListSerializer) Scan(ctx context.Context, field *schema.Field, dst reflect.Value, value any) error {
+	list := textList{}
+	if text, ok := bytesOf(value); ok {
+		if err := list.parse(string(text)); err != nil {
+			return fmt.Errorf("read %s: %w", field.DBName, err)
+		}
+	}
+	field.ReflectValueOf(ctx, dst).Set(reflect.ValueOf([]string(list)))
+	return nil
+}
+
+// Value writes text[].
+func (textListSerializer) Value(_ context.Context, _ *schema.Field, _ reflect.Value, value any) (any, error) {
+	list, ok := value.([]string)
+	if !ok {
+		return nil, fmt.Errorf("postgres: a text_list is a []string, not a %T", value)
+	}
+	return textList(list), nil
+}
+
+func bytesOf(value any) ([]byte, bool) {
+	switch v := value.(type) {
+	case []byte:
+		return v, true
+	case string:
+		return []byte(v), true
+	default:
+		return nil, false
+	}
+}
+
+// textList is a one-dimensional text[] in PostgreSQL's text form.
+type textList []string
+
+// Value writes {"a","b"}; every element is quoted, so that none reads as NULL.
+func (l textList) Value() (driver.Value, error) {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, s := range l {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('"')
+		b.WriteString(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s))
+		b.WriteByte('"')
+	}
+	b.WriteByte('}')
+	return b.String(), nil
+}
+
+var errNotTextList = errors.New("postgres: not the text form of a one-dimensional text[]")
+
+func (l *textList) parse(text string) error {
+	body, ok := strings.CutPrefix(text, "{")
+	body, closed := strings.CutSuffix(body, "}")
+	if !ok || !closed {
+		return errNotTextList
+	}
+	var element strings.Builder
+	quoted, any := false, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '\\' && i+1 < len(body):
+			i++
+			element.WriteByte(body[i])
+		case c == '"':
+			quoted, any = !quoted, true
+		case c == ',' && !quoted:
+			*l = append(*l, element.String())
+			element.Reset()
+			any = true
+		case c == '{' && !quoted:
+			return errNotTextList
+		default:
+			element.WriteByte(c)
+			any = true
+		}
+	}
+	if quoted {
+		return errNotTextList
+	}
+	if any {
+		*l = append(*l, element.String())
+	}
+	return nil
+}
