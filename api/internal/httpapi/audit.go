@@ -14,7 +14,7 @@ func auditRoutes(service *audit.Service, cs cursors) []Route {
 	return []Route{{
 		Method: http.MethodGet, Path: "/audit-events", Access: Tenant, Permission: "audit:read", Status: 200,
 		Params:  pageParameters("action", "resource", "resource_id", "actor_id", "from", "to"),
-		Summary: "List who did what", Handle: h.list,
+		Summary: "List who did what", Answer: audit.Entry{}, IsList: true, Handle: h.list,
 	}}
 }
 

@@ -193,4 +193,3 @@ func (c *Call) NotModified(version int64) bool {
 	}
 	return false
 }
-

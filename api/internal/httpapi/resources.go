@@ -19,14 +19,37 @@ func resourceRoutes(s *resource.Service, cs cursors) []Route {
 	d := s.Definition
 	root, one := "/"+d.Plural, "/"+d.Plural+"/:id"
 	read, write, remove := d.Plural+":read", d.Plural+":write", d.Plural+":delete"
+	e := d.New()
 	return []Route{
-		{Method: http.MethodGet, Path: root, Access: Tenant, Permission: read, Status: 200, ReadsQuery: true, Summary: "List " + d.Plural, Handle: h.list},
-		{Method: http.MethodPost, Path: root, Access: Tenant, Permission: write, Status: 201, Summary: "Create a " + d.Name, Handle: h.create},
-		{Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: 200, Params: []string{"fields", "trashed"}, Summary: "Read a " + d.Name, Handle: h.find},
-		{Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: 200, Summary: "Change a " + d.Name, Handle: h.change},
-		{Method: http.MethodDelete, Path: one, Access: Tenant, Permission: remove, Status: 204, Summary: "Move a " + d.Name + " to the trash", Handle: h.remove},
-		{Method: http.MethodPost, Path: one + "/restore", Access: Tenant, Permission: remove, Status: 200, Summary: "Take a " + d.Name + " out of the trash", Handle: h.restore},
-		{Method: http.MethodGet, Path: one + "/history", Access: Tenant, Permission: read, Status: 200, Params: pageParameters(), Summary: "What was done to a " + d.Name, Handle: h.history},
+		{
+			Method: http.MethodGet, Path: root, Access: Tenant, Permission: read, Status: http.StatusOK, ReadsQuery: true,
+			Summary: "List " + d.Plural, Answer: e, IsList: true, Handle: h.list,
+		},
+		{
+			Method: http.MethodPost, Path: root, Access: Tenant, Permission: write, Status: http.StatusCreated,
+			Summary: "Create a " + d.Name, Body: e, Answer: e, Handle: h.create,
+		},
+		{
+			Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: http.StatusOK,
+			Params: []string{"fields", "trashed"}, Summary: "Read a " + d.Name, Answer: e, Handle: h.find,
+		},
+		{
+			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: http.StatusOK,
+			Summary: "Change a " + d.Name, Body: e, Patch: true, Answer: e, Handle: h.change,
+		},
+		{
+			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: remove, Status: http.StatusNoContent,
+			Summary: "Move a " + d.Name + " to the trash", Handle: h.remove,
+		},
+		{
+			Method: http.MethodPost, Path: one + "/restore", Access: Tenant, Permission: remove, Status: http.StatusOK,
+			Summary: "Take a " + d.Name + " out of the trash", Answer: e, Handle: h.restore,
+		},
+		{
+			Method: http.MethodGet, Path: one + "/history", Access: Tenant, Permission: read, Status: http.StatusOK,
+			Params: pageParameters(), Summary: "List what was done to a " + d.Name, Answer: audit.Entry{}, IsList: true,
+			Handle: h.history,
+		},
 	}
 }
 

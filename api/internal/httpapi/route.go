@@ -32,6 +32,13 @@ type Route struct {
 	Summary string
 	// Status is what success answers.
 	Status int
+	// Body and Answer are zero values of what the handler decodes and answers, for the document; nil for none. A list
+	// names the type of one item.
+	Body, Answer any
+	// Patch says that the body is a merge patch of Body.
+	Patch bool
+	// IsList says that the answer is a page of Answer.
+	IsList bool
 	// MaxBody is how large a body may be, in bytes; 0 is 1 MiB.
 	MaxBody int64
 	// Params are the query parameters that the route knows; any other is an error.
