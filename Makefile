@@ -1,0 +1,119 @@
+# What a developer runs, and what CI runs. `make` alone lists it. Go and make are all that run, test and demo need;
+# verify and lint put the tools that they need into ./bin, which git ignores.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The modules of go.work, by folder, and their packages.
+MODULES  = $(notdir $(shell go list -m))
+PACKAGES = $(MODULES:%=./%/...)
+
+# Pinned, and built from source by the Go at hand: it must be no older than the code it reads.
+GOLANGCI_LINT_VERSION := v2.6.2
+GOLANGCI_LINT         ?= $(CURDIR)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+# Runs a command in the folder of each module, in all of them even if it fails in one.
+each_module = failed=; for module in $(MODULES); do echo "-- $$module"; (cd "$$module" && $(1)) || failed=1; done; [[ -z $$failed ]]
+
+## Use
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+
+# The program is built and then takes this shell's place, so that Ctrl-C and SIGTERM reach it and not `go run`.
+.PHONY: run
+run: ## Bring up the whole product on this machine: PostgreSQL, Redis, migrations, API, worker, scheduler
+	@go build -o bin/local ./deployments/local
+	@exec bin/local
+
+.PHONY: demo
+demo: ## Take a tour of a running stack, with real data
+	@go run ./deployments/demo
+
+.PHONY: seed
+seed: ## Put sample data into a running stack's demo tenant
+	@go run ./deployments/demo -seed
+
+.PHONY: migrate
+migrate: ## Bring the database of MIGRATE_DATABASE_URL to this version (see: go run ./migrations/cmd/migrate --help)
+	@go run ./migrations/cmd/migrate up
+
+.PHONY: rename
+rename: ## Give this clone its own module path: make rename MODULE=github.com/acme/shop
+	@go run ./deployments/rename "$(MODULE)"
+
+## Change
+
+.PHONY: build
+build: ## Build every package, and the programs into ./bin
+	@go build $(PACKAGES)
+	@mkdir -p bin && go build -o bin/ $(shell go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' $(PACKAGES))
+
+.PHONY: test
+test: ## Run all tests, without cgo; they start the PostgreSQL and Redis that they need
+	@CGO_ENABLED=0 go test $(PACKAGES)
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the code
+	@$(call each_module,$(GOLANGCI_LINT) fmt --config ../.golangci.yml)
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Lint every module, the import rule included
+	@$(call each_module,$(GOLANGCI_LINT) run --config ../.golangci.yml ./...)
+
+.PHONY: tidy
+tidy: ## Tidy every module's requirements
+	@$(call each_module,GOWORK=off go mod tidy)
+	@go work sync
+
+## Prove
+
+# Each check by its name: `make check-lint` repeats one of them alone.
+CHECKS := requirements format alone lint tests
+
+.PHONY: verify
+verify: ## Do what CI does: requirements, format, each module alone, lint, tests with the race detector; skips fail
+	@failed=(); summary=; \
+	for check in $(CHECKS); do \
+	  printf '\n== %s\n' "$$check"; began=$$SECONDS; outcome=ok; \
+	  $(MAKE) --no-print-directory "check-$$check" || { outcome=FAILED; failed+=("$$check"); }; \
+	  summary+=$$(printf '  %-13s %-7s %4d s' "$$check" "$$outcome" "$$((SECONDS - began))")$$'\n'; \
+	done; \
+	printf '\n== summary\n%s' "$$summary"; \
+	if (($${#failed[@]})); then echo "verify: FAILED: $${failed[*]}"; exit 1; fi; \
+	echo 'verify: all is well'
+
+.PHONY: check-requirements
+check-requirements:
+	@$(call each_module,GOWORK=off go mod tidy -diff)
+	@go mod verify
+
+.PHONY: check-format
+check-format: $(GOLANGCI_LINT)
+	@$(call each_module,$(GOLANGCI_LINT) fmt --diff --config ../.golangci.yml)
+
+# A go.work hides imports that a go.mod does not declare. vet compiles the tests too, whose imports count as well.
+.PHONY: check-alone
+check-alone:
+	@$(call each_module,GOWORK=off go build ./... && GOWORK=off go vet ./...)
+
+.PHONY: check-lint
+check-lint: lint
+
+# -race needs cgo and so a C compiler. What has to be seen with a real Redis is skipped without one, which fails here.
+.PHONY: check-tests
+check-tests:
+	@command -v redis-server >/dev/null || { echo 'check-tests needs redis-server (apt-get install redis-server, brew install redis)'; exit 1; }
+	@CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m -json $(PACKAGES) | go run ./deployments/testreport -no-skips
+
+# The tools, built once.
+
+$(CURDIR)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION):
+	@mkdir -p bin/tmp
+	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION) into ./bin: this takes some minutes, once"
+	@cd bin/tmp && GOBIN="$$PWD" GOWORK=off GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mv bin/tmp/golangci-lint "$@" && rmdir bin/tmp
