@@ -19,11 +19,11 @@ func Looks(credential string) bool { return strings.HasPrefix(credential, TokenP
 // by whatever the scope is used for, and where that answers that the key was revoked or changed, the caller calls
 // Forget and authenticates once more.
 func (s *Service) Authenticate(ctx context.Context, token string) (tenancy.Scope, error) {
-	if !s.Tokens.Check(TokenPrefix, token) {
+	if !Looks(token) || !s.Secrets.Check(token) {
 		return tenancy.Scope{}, errUnknown()
 	}
 	now := s.moment()
-	hash := [32]byte(s.Tokens.Hash(token))
+	hash := [32]byte(s.Secrets.Hash(token))
 	known, ok := s.cache.find(hash)
 	if !ok {
 		key, err := s.Store.FindKeyByToken(ctx, hash[:])
@@ -61,7 +61,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (tenancy.Scope
 
 // Forget drops what is remembered of a key, so that the next Authenticate looks it up.
 func (s *Service) Forget(token string) {
-	s.cache.forget([32]byte(s.Tokens.Hash(token)))
+	s.cache.forget([32]byte(s.Secrets.Hash(token)))
 }
 
 // Run writes down every so often when keys were used last, until ctx ends, and once more then. report is told of what

@@ -15,20 +15,10 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/validation"
 )
 
-// Tokens makes and checks the keys themselves.
-type Tokens interface {
-	// New returns a fresh key with the prefix, ending in a checksum.
-	New(prefix string) string
-	// Hash is what is kept of a key.
-	Hash(token string) []byte
-	// Check says whether the token has the prefix and its checksum is right: a mistyped key costs no look-up.
-	Check(prefix, token string) bool
-}
-
 // Needs is what the service works with.
 type Needs struct {
 	Store    Store
-	Tokens   Tokens
+	Secrets  members.Secrets
 	Roles    *members.Roles
 	Validate validation.Validator
 	Now      func() time.Time
@@ -70,12 +60,12 @@ func (s *Service) Create(ctx context.Context, scope tenancy.Scope, in Input) (Ke
 	}
 	scopes := slices.Clone(in.Scopes)
 	slices.Sort(scopes)
-	token := s.Tokens.New(TokenPrefix)
+	token := s.Secrets.New(TokenPrefix, members.TokenBytes)
 	key := Key{
 		TenantID: scope.Tenant, ID: tenancy.NewID(), Name: in.Name, Prefix: shownPrefix(token), Scopes: scopes,
 		CreatedBy: scope.Actor.ID, Version: 1, CreatedAt: now, UpdatedAt: now, ExpiresAt: in.ExpiresAt,
 	}
-	if err := s.Store.CreateKey(ctx, scope, key, s.Tokens.Hash(token)); err != nil {
+	if err := s.Store.CreateKey(ctx, scope, key, s.Secrets.Hash(token)); err != nil {
 		return Key{}, "", err
 	}
 	return key, token, nil
@@ -148,8 +138,8 @@ func (s *Service) Rotate(ctx context.Context, scope tenancy.Scope, id tenancy.ID
 		})
 	}
 	now := s.moment()
-	token := s.Tokens.New(TokenPrefix)
-	next, err := s.Store.RotateKey(ctx, scope, id, now, s.Tokens.Hash(token), func(k *Key) (Key, error) {
+	token := s.Secrets.New(TokenPrefix, members.TokenBytes)
+	next, err := s.Store.RotateKey(ctx, scope, id, now, s.Secrets.Hash(token), func(k *Key) (Key, error) {
 		if !mayHandOut(s.Roles, scope.Actor, k.Scopes) {
 			return Key{}, fault.New(fault.Forbidden, "api_key.scopes_not_held",
 				"This key may do what you may not; only somebody who may can rotate it.")

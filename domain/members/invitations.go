@@ -56,13 +56,18 @@ func (i Invitation) CheckOpen(now time.Time) error {
 	}
 }
 
-// Secrets makes tokens.
-type Secrets interface {
-	// New returns a fresh random token with the prefix.
-	New(prefix string) string
-	// Hash is what is kept of a token.
-	Hash(token string) []byte
+// Secrets makes the tokens that are handed out and never kept.
+type Secrets struct {
+	// New returns a fresh token: the prefix, so many random bytes, and a checksum.
+	New func(prefix string, bytes int) string
+	// Check says whether a token's checksum is right: a mistyped one costs no look-up.
+	Check func(token string) bool
+	// Hash is what is kept of a token, 32 bytes.
+	Hash func(token string) []byte
 }
+
+// TokenBytes is how much chance is in a token.
+const TokenBytes = 24
 
 // InvitationStore keeps invitations.
 type InvitationStore interface {
@@ -114,7 +119,7 @@ func (s *Invitations) Create(ctx context.Context, scope tenancy.Scope, in Invita
 	if scope.Actor.Kind == tenancy.User {
 		invitation.InvitedBy = &scope.Actor.ID
 	}
-	token := s.secrets.New("gw_inv")
+	token := s.secrets.New("gw_inv_", TokenBytes)
 	if err := s.store.CreateInvitation(ctx, scope, invitation, s.secrets.Hash(token)); err != nil {
 		return Invitation{}, "", err
 	}

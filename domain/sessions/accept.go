@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/members"
@@ -25,6 +26,16 @@ func (s *Service) Accept(ctx context.Context, client Client, signedIn *tenancy.S
 	if err := validation.Check(s.Validate, in); err != nil {
 		return Grant{}, err
 	}
+	for range maxProofs {
+		grant, err := s.accept(ctx, client, signedIn, in)
+		if !errors.Is(err, ErrHashMoved) {
+			return grant, err
+		}
+	}
+	return Grant{}, users.ErrInvalidCredentials()
+}
+
+func (s *Service) accept(ctx context.Context, client Client, signedIn *tenancy.Scope, in Acceptance) (Grant, error) {
 	now := s.moment()
 	invitation, _, err := s.Store.FindInvitation(ctx, s.Secrets.Hash(in.Token))
 	if err != nil {

@@ -52,7 +52,7 @@ func NewService(needs Needs, config Config) *Service {
 // for once; its use again after the grace ends the whole session.
 func (s *Service) Refresh(ctx context.Context, client Client, token string) (Grant, error) {
 	now := s.moment()
-	next := s.Secrets.New(refreshPrefix)
+	next := s.Secrets.New(refreshPrefix, members.TokenBytes)
 	presented, err := s.Store.Refresh(ctx, s.Secrets.Hash(token), s.Secrets.Hash(next), now, client.RequestID,
 		func(p Presented) Verdict { return p.Judge(now, s.config) })
 	if err != nil {

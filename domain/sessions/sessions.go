@@ -143,7 +143,7 @@ func (p Presented) Judge(now time.Time, config Config) Verdict {
 
 // ErrRevoked is the answer to a session that was ended.
 func ErrRevoked() *fault.Error {
-	return fault.New(fault.Unauthorized, "auth.session_revoked", "This session was ended. Sign in again.")
+	return fault.New(fault.Unauthorized, "auth.revoked", "This session was ended. Sign in again.")
 }
 
 // ErrNotAMember is the answer to whoever names a tenant that is not theirs, or that does not exist.

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,7 +15,15 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/validation"
 )
 
-const refreshPrefix = "gw_refresh"
+const (
+	refreshPrefix = "gw_refresh_"
+	// maxProofs is how often a password is compared anew where its hash moved in between: another sign-in at the same
+	// time may have made it with newer parameters.
+	maxProofs = 3
+)
+
+// ErrHashMoved is the store's word for a password hash that is not the one that was proven any more.
+var ErrHashMoved = errors.New("sessions: the password hash was replaced meanwhile")
 
 // SignUp is who signs up, and the organization that they bring.
 type SignUp struct {
@@ -65,13 +74,25 @@ func (s *Service) Login(ctx context.Context, client Client, in Login) (Grant, er
 	if err := validation.Check(s.Validate, in); err != nil {
 		return Grant{}, err
 	}
+	for range maxProofs {
+		grant, err := s.login(ctx, client, in)
+		if !errors.Is(err, ErrHashMoved) {
+			return grant, err
+		}
+	}
+	return Grant{}, users.ErrInvalidCredentials()
+}
+
+func (s *Service) login(ctx context.Context, client Client, in Login) (Grant, error) {
 	user, rehash, err := s.prove(ctx, in.Email, in.Password)
 	if err != nil {
 		return Grant{}, err
 	}
 	if in.OTP != "" {
 		f := fault.New(fault.Invalid, "auth.mfa_not_enabled", "MFA is not enabled for this account; leave otp out.")
-		f.Violations = []fault.Violation{{Pointer: "/otp", Code: "mfa_not_enabled", Detail: "mfa is not enabled for this account"}}
+		f.Violations = []fault.Violation{{
+			Pointer: "/otp", Code: "mfa_not_enabled", Detail: "mfa is not enabled for this account",
+		}}
 		return Grant{}, f
 	}
 	var tenant tenancy.ID
@@ -127,7 +148,7 @@ func (s *Service) newUser(ctx context.Context, name, email, password string, now
 // fresh returns a session that is to be saved, and its first refresh token.
 func (s *Service) fresh(client Client, user, tenant tenancy.ID) (Fresh, string) {
 	now := s.moment()
-	token := s.Secrets.New(refreshPrefix)
+	token := s.Secrets.New(refreshPrefix, members.TokenBytes)
 	ends := now.Add(s.config.SessionTTL)
 	expires := now.Add(s.config.RefreshTTL)
 	if ends.Before(expires) {
@@ -176,5 +197,5 @@ func actsAsUser(scope tenancy.Scope) error {
 
 // isEnded says whether err says that the session had ended already.
 func isEnded(err error) bool {
-	return fault.Is(err, "auth.session_revoked") || fault.Is(err, "session.not_found")
+	return fault.Is(err, "auth.revoked") || fault.Is(err, "session.not_found")
 }

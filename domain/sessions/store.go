@@ -25,7 +25,7 @@ type Store interface {
 	// SignUp saves a user, their tenant, their ownership and their session. A taken address is Conflict
 	// "auth.email_taken".
 	SignUp(ctx context.Context, user users.User, tenant tenants.Tenant, fresh Fresh) error
-	// OpenSession saves a session of a user who proved who they are, if their password hash still is user's. A zero
+	// OpenSession saves a session of a user who proved who they are; ErrHashMoved where their hash moved meanwhile. A zero
 	// tenant in fresh is the tenant that they used last, else the oldest active one. A rehash replaces the password
 	// hash; "" leaves it.
 	OpenSession(ctx context.Context, user users.User, rehash string, fresh Fresh) (Access, error)
@@ -49,7 +49,7 @@ type Store interface {
 	// FindInvitation returns the invitation of a token's hash, with its tenant; NotFound where there is none.
 	FindInvitation(ctx context.Context, tokenHash []byte) (members.Invitation, tenants.Tenant, error)
 	// AcceptInvitation makes the user a member and opens their session. It saves the user where isNew says so, and
-	// checks the invitation again under its lock.
+	// checks the invitation again under its lock, and the hash as OpenSession does.
 	AcceptInvitation(ctx context.Context, invitation members.Invitation, user users.User, isNew bool, fresh Fresh,
 	) (Access, error)
 	// VerifyAccess proves in one round trip that the scope's access stands.

@@ -2,12 +2,8 @@ package signingkeys
 
 import (
 	"context"
-	"crypto/ed25519"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -18,9 +14,12 @@ type Config struct {
 	TokenLife time.Duration
 	// RotateEvery is how long a key is signed with before Maintain replaces it. 0 is 30 days.
 	RotateEvery time.Duration
-	// ReloadEvery is how old the keys in memory may get: how late a replica may notice another one's rotation. It
-	// bounds how often an unknown key id causes a look-up, too. 0 is a minute.
+	// ReloadEvery is how often Run looks the keys up: how late a replica may notice another one's rotation. 0 is a
+	// minute.
 	ReloadEvery time.Duration
+	// ReloadAtMost is how old the keys must be for a token with an unknown key to have them looked up. It bounds what
+	// forged tokens cost. 0 is 5 seconds.
+	ReloadAtMost time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -33,99 +32,83 @@ func (c Config) withDefaults() Config {
 	if c.ReloadEvery == 0 {
 		c.ReloadEvery = time.Minute
 	}
+	if c.ReloadAtMost == 0 {
+		c.ReloadAtMost = 5 * time.Second
+	}
 	return c
 }
 
-// Keyring is the keys in memory. Reading it never blocks; it is safe for concurrent use.
+// Keyring keeps the keys that a process signs and verifies with the same as those of the store. It is safe for
+// concurrent use, by any number of processes.
 type Keyring struct {
 	store  Store
-	sealer Sealer
+	use    func([]Key) error
 	now    func() time.Time
 	config Config
 
-	loaded atomic.Pointer[snapshot]
-	// reloading lets one caller at a time look up the keys.
-	reloading  sync.Mutex
-	reloadedAt time.Time
+	mu       sync.Mutex
+	loadedAt time.Time
+	used     []Key
 }
 
-type snapshot struct {
-	keys    []Key
-	kid     string
-	private ed25519.PrivateKey
-}
-
-// NewKeyring returns a keyring without keys; call Ensure before it is used.
-func NewKeyring(store Store, sealer Sealer, now func() time.Time, config Config) *Keyring {
-	return &Keyring{store: store, sealer: sealer, now: now, config: config.withDefaults()}
+// NewKeyring returns a keyring that hands the keys to use, the current one first, whenever they have changed. Call
+// Ensure before tokens are signed.
+func NewKeyring(store Store, use func([]Key) error, now func() time.Time, config Config) *Keyring {
+	return &Keyring{store: store, use: use, now: now, config: config.withDefaults()}
 }
 
 // Ensure makes the keys that are missing and loads them all. Replicas may start at once: the keys are made by one.
 func (k *Keyring) Ensure(ctx context.Context) error {
 	now := k.moment()
-	return k.change(ctx, func(keys []Key) ([]Key, error) { return complete(keys, k.sealer, now) })
+	return k.change(ctx, func(keys []Key) ([]Key, error) { return complete(keys, now) })
 }
 
-// Signer returns the key to sign with, by its id.
-func (k *Keyring) Signer() (kid string, private ed25519.PrivateKey, err error) {
-	s := k.loaded.Load()
-	if s == nil {
-		return "", nil, errors.New("the signing keys are not loaded yet")
-	}
-	return s.kid, s.private, nil
-}
-
-// Public returns a published key by its id. One that is not known may be a new one: the keys are looked up again, at
-// most once in ReloadEvery.
-func (k *Keyring) Public(ctx context.Context, kid string) (ed25519.PublicKey, bool) {
-	if public, ok := k.find(kid); ok {
-		return public, true
-	}
-	if err := k.reload(ctx, kid); err != nil {
-		return nil, false
-	}
-	return k.find(kid)
-}
-
-// Published returns all keys, the current one first, to be shown to whoever verifies tokens.
-func (k *Keyring) Published() []Key {
-	s := k.loaded.Load()
-	if s == nil {
-		return nil
-	}
-	keys := slices.Clone(s.keys)
-	for i := range keys {
-		keys[i].Sealed = nil
-	}
-	return keys
-}
-
-// Reload looks the keys up again.
+// Reload reads the keys again.
 func (k *Keyring) Reload(ctx context.Context) error {
-	k.reloading.Lock()
-	defer k.reloading.Unlock()
-	return k.load(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, err := k.load(ctx)
+	return err
+}
+
+// ReloadFor reads the keys again for the sake of a token whose key is not known, unless they were read just now. It
+// says whether it did, so that the token is worth another look.
+func (k *Keyring) ReloadFor(ctx context.Context) (bool, error) {
+	started := k.moment()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.loadedAt.Before(started) {
+		return true, nil // somebody did while this waited
+	}
+	if started.Sub(k.loadedAt) < k.config.ReloadAtMost {
+		return false, nil
+	}
+	_, err := k.load(ctx)
+	return err == nil, err
 }
 
 // Rotate makes the next key the current one, now.
 func (k *Keyring) Rotate(ctx context.Context) error {
 	now := k.moment()
-	return k.change(ctx, func(keys []Key) ([]Key, error) { return rotate(keys, k.sealer, now, k.retainFor()) })
+	return k.change(ctx, func(keys []Key) ([]Key, error) { return rotate(keys, now, k.retainFor()) })
 }
 
-// Maintain rotates where the current key has served for RotateEvery, and drops keys whose tokens have all ended. Any
-// number of replicas may call it as often as they like.
+// Maintain reads the keys again, rotates where the current one has served for RotateEvery, and drops those whose tokens
+// have all ended. Any number of replicas may call it as often as they like: what is due is done once.
 func (k *Keyring) Maintain(ctx context.Context) error {
-	if err := k.Reload(ctx); err != nil {
+	k.mu.Lock()
+	keys, err := k.load(ctx)
+	k.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	now := k.moment()
-	if !k.isWorkDue(k.loaded.Load().keys, now) {
+	if !k.isRotationDue(keys, now) && len(prune(slices.Clone(keys), now, k.retainFor())) == len(keys) {
 		return nil
 	}
 	return k.change(ctx, func(keys []Key) ([]Key, error) {
-		if i := index(keys, Current); i >= 0 && now.Sub(keys[i].StateSince) >= k.config.RotateEvery {
-			return rotate(keys, k.sealer, now, k.retainFor())
+		if k.isRotationDue(keys, now) {
+			return rotate(keys, now, k.retainFor())
 		}
 		return prune(keys, now, k.retainFor()), nil
 	})
@@ -147,99 +130,50 @@ func (k *Keyring) Run(ctx context.Context, report func(error)) {
 	}
 }
 
-// Reseal seals every private key anew under the present master key, once another was made the first.
-func (k *Keyring) Reseal(ctx context.Context) error {
-	return k.change(ctx, func(keys []Key) ([]Key, error) {
-		for i := range keys {
-			seed, err := k.sealer.Open(keys[i].Sealed, AAD(keys[i].KID))
-			if err != nil {
-				return nil, fmt.Errorf("open signing key %s: %w", keys[i].KID, err)
-			}
-			if keys[i].Sealed, err = k.sealer.Seal(seed, AAD(keys[i].KID)); err != nil {
-				return nil, fmt.Errorf("seal signing key %s: %w", keys[i].KID, err)
-			}
-		}
-		return keys, nil
-	})
-}
+// Reseal seals anew what was sealed under another than the present master key, and says how many keys that were.
+func (k *Keyring) Reseal(ctx context.Context) (int, error) { return k.store.ResealSigningKeys(ctx) }
 
 // retainFor is how long a key is published after it was signed with last: another replica may sign with it until it
 // reloads, and what it signs then lives for TokenLife.
 func (k *Keyring) retainFor() time.Duration { return k.config.TokenLife + 5*k.config.ReloadEvery }
 
-func (k *Keyring) isWorkDue(keys []Key, now time.Time) bool {
-	for _, key := range keys {
-		since := now.Sub(key.StateSince)
-		if key.State == Current && since >= k.config.RotateEvery || key.State == Retiring && since > k.retainFor() {
-			return true
-		}
-	}
-	return false
+func (k *Keyring) isRotationDue(keys []Key, now time.Time) bool {
+	i := index(keys, Current)
+	return i < 0 || now.Sub(keys[i].StateSince) >= k.config.RotateEvery
 }
 
-func (k *Keyring) find(kid string) (ed25519.PublicKey, bool) {
-	s := k.loaded.Load()
-	if s == nil {
-		return nil, false
-	}
-	for i := range s.keys {
-		if s.keys[i].KID == kid {
-			return s.keys[i].Public, true
-		}
-	}
-	return nil, false
-}
-
-// reload loads the keys for the sake of one id, unless they were loaded just now.
-func (k *Keyring) reload(ctx context.Context, kid string) error {
-	k.reloading.Lock()
-	defer k.reloading.Unlock()
-	if _, ok := k.find(kid); ok || k.now().Sub(k.reloadedAt) < k.config.ReloadEvery {
-		return nil
-	}
-	return k.load(ctx)
-}
-
-func (k *Keyring) load(ctx context.Context) error {
-	k.reloadedAt = k.now()
+func (k *Keyring) load(ctx context.Context) ([]Key, error) {
+	at := k.moment()
 	keys, err := k.store.ListSigningKeys(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return k.use(keys)
+	return keys, k.hand(keys, at)
 }
 
 func (k *Keyring) change(ctx context.Context, change func([]Key) ([]Key, error)) error {
-	k.reloading.Lock()
-	defer k.reloading.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := k.moment()
 	keys, err := k.store.ChangeSigningKeys(ctx, change)
 	if err != nil {
 		return err
 	}
-	k.reloadedAt = k.now()
-	return k.use(keys)
+	return k.hand(keys, at)
 }
 
-func (k *Keyring) use(keys []Key) error {
-	i := index(keys, Current)
-	if i < 0 {
-		return errors.New("there is no current signing key")
-	}
-	current := keys[i]
-	seed, err := k.sealer.Open(current.Sealed, AAD(current.KID))
-	if err != nil {
-		return fmt.Errorf("open signing key %s; was MASTER_KEY changed?: %w", current.KID, err)
-	}
-	if len(seed) != ed25519.SeedSize {
-		return fmt.Errorf("signing key %s has a seed of %d bytes, not %d", current.KID, len(seed), ed25519.SeedSize)
-	}
-	private := ed25519.NewKeyFromSeed(seed)
-	if !slices.Equal(private.Public().(ed25519.PublicKey), current.Public) { //nolint:forcetypeassert // it is one
-		return fmt.Errorf("signing key %s does not fit its public half", current.KID)
-	}
+func (k *Keyring) hand(keys []Key, at time.Time) error {
+	k.loadedAt = at
 	order := map[State]int{Current: 0, Next: 1, Retiring: 2}
-	slices.SortStableFunc(keys, func(a, b Key) int { return order[a.State] - order[b.State] })
-	k.loaded.Store(&snapshot{keys: keys, kid: current.KID, private: private})
+	ordered := slices.Clone(keys)
+	slices.SortStableFunc(ordered, func(a, b Key) int { return order[a.State] - order[b.State] })
+	if slices.EqualFunc(k.used, ordered, func(a, b Key) bool { return a.KID == b.KID && a.State == b.State }) {
+		return nil
+	}
+	if err := k.use(ordered); err != nil {
+		return err
+	}
+	k.used = ordered
 	return nil
 }
 

@@ -100,7 +100,7 @@ CREATE TABLE invitations (
   email       text        NOT NULL CHECK (email = lower(email)),
   role        text        NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
   token_hash  bytea       NOT NULL,
-  invited_by  uuid        NOT NULL REFERENCES users,
+  invited_by  uuid        REFERENCES users, -- NULL where a key did
   created_at  timestamptz NOT NULL,
   expires_at  timestamptz NOT NULL,
   accepted_at timestamptz,
@@ -189,7 +189,7 @@ BEGIN
       INTO version_now, tenant_state, alive
       FROM public.memberships m
       JOIN public.tenants t ON t.id = m.tenant_id
-      JOIN public.sessions s ON s.id = check_access.session AND s.user_id = m.user_id
+      JOIN public.sessions s ON s.id = check_access.session AND s.user_id = m.user_id AND s.tenant_id = m.tenant_id
      WHERE m.tenant_id = tenant AND m.user_id = actor;
   ELSIF actor_kind = 'api_key' THEN
     SELECT k.version, t.state, k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
