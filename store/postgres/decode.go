@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -36,8 +37,10 @@ func decoderOf(types *pgtype.Map, oid uint32, format int16) decoder {
 	switch oid {
 	case pgtype.JSONOID, pgtype.JSONBOID, pgtype.XMLOID:
 		return decodeBytes
-	case pgtype.BoolOID, pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.OIDOID:
-		return decodeInteger(types, oid)
+	case pgtype.BoolOID:
+		return viaPgx[bool](types, oid)
+	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.OIDOID:
+		return decodeTextInteger
 	case pgtype.Float4OID, pgtype.Float8OID:
 		return viaPgx[float64](types, oid)
 	case pgtype.ByteaOID:
@@ -169,11 +172,9 @@ func viaPgx[T any](types *pgtype.Map, oid uint32) decoder {
 	}
 }
 
-func decodeInteger(types *pgtype.Map, oid uint32) decoder {
-	if oid == pgtype.BoolOID {
-		return viaPgx[bool](types, oid)
-	}
-	return viaPgx[int64](types, oid)
+func decodeTextInteger(src []byte) (driver.Value, error) {
+	n, err := strconv.ParseInt(string(src), 10, 64)
+	return n, err //nolint:wrapcheck // strconv's error says it
 }
 
 func decodeTextTime(types *pgtype.Map, oid uint32) decoder {

@@ -60,7 +60,12 @@ func (e *encoder) typed(types *pgtype.Map, oids []uint32, args []driver.NamedVal
 // text encodes arguments whose types the server will guess.
 func (e *encoder) text(types *pgtype.Map, args []driver.NamedValue) error {
 	for i := range args {
-		if err := e.encode(types, 0, textFormat, args[i].Value); err != nil {
+		oid := uint32(0)
+		switch args[i].Value.(type) {
+		case []tenancy.ID, []uuid.UUID:
+			oid = pgtype.UUIDArrayOID
+		}
+		if err := e.encode(types, oid, textFormat, args[i].Value); err != nil {
 			return fmt.Errorf("argument %d: %w", i+1, err)
 		}
 	}

@@ -70,8 +70,9 @@ type plans struct {
 	made    uint64
 }
 
-func newPlans() *plans {
-	return &plans{bySQL: make(map[string]*plan), recent: list.New()}
+// newPlans keeps none yet; made is how many names were given on the connection before.
+func newPlans(made uint64) *plans {
+	return &plans{bySQL: make(map[string]*plan), recent: list.New(), made: made}
 }
 
 func (p *plans) get(sql string) *plan {
@@ -320,7 +321,9 @@ func (c *conn) outdate(p *plan, err error) {
 		return
 	}
 	switch {
-	case pg.Code[:2] == "0A", pg.Code[:2] == "26", pg.Code[:2] == "42", pg.Code[:2] == "XX", pg.Code == "22P03":
+	case pg.Code[:2] == "26": // the server forgot the statement, and so the others
+		c.plans = newPlans(c.plans.made)
+	case pg.Code[:2] == "0A", pg.Code[:2] == "42", pg.Code[:2] == "XX", pg.Code == "22P03":
 		c.plans.drop(p)
 	}
 }
