@@ -1,0 +1,120 @@
+package redis_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	redigo "github.com/gomodule/redigo/redis"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundwork-saas/groundwork/platform/devstack"
+	"github.com/groundwork-saas/groundwork/store/redis"
+)
+
+// server is a private redis-server, which a test may kill and start again in the same place.
+type server struct {
+	URL     string
+	config  devstack.Redis
+	running *devstack.RedisServer
+}
+
+// startServer starts a redis-server that ends with the test; without the program the test is skipped.
+func startServer(tb testing.TB) *server {
+	tb.Helper()
+	s := &server{config: devstack.Redis{Password: rand.Text(), RequireReal: true}}
+	s.start(tb)
+	tb.Cleanup(func() { assert.NoError(tb, s.running.Stop(context.WithoutCancel(tb.Context()))) })
+	at, err := url.Parse(s.URL)
+	require.NoError(tb, err)
+	s.config.Port, err = strconv.Atoi(at.Port())
+	require.NoError(tb, err)
+	return s
+}
+
+func (s *server) start(tb testing.TB) {
+	tb.Helper()
+	running, err := devstack.StartRedis(tb.Context(), s.config)
+	if errors.Is(err, devstack.ErrNoRedis) {
+		tb.Skipf("this test needs a real redis-server: %s", err)
+	}
+	require.NoError(tb, err)
+	s.running, s.URL = running, running.URL
+}
+
+// kill ends the server as a power cut would.
+func (s *server) kill(tb testing.TB) {
+	tb.Helper()
+	process, err := os.FindProcess(s.running.Pid())
+	require.NoError(tb, err)
+	require.NoError(tb, process.Kill())
+	<-s.running.Done()
+}
+
+// startMini starts the Redis that bare machines have, inside the test's process.
+func startMini(tb testing.TB) *miniredis.Miniredis {
+	tb.Helper()
+	mini := miniredis.NewMiniRedis()
+	require.NoError(tb, mini.Start())
+	tb.Cleanup(mini.Close)
+	return mini
+}
+
+// serve answers what comes in at a listener as the Redis does, until the test ends.
+func serve(tb testing.TB, mini *miniredis.Miniredis, listener net.Listener) {
+	tb.Helper()
+	tb.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			mini.Server().ServeConn(c)
+		}
+	}()
+}
+
+// open opens a client that ends with the test.
+func open(tb testing.TB, config redis.Config) *redis.Client {
+	tb.Helper()
+	client, err := redis.Open(config)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// onBoth runs a test on a real redis-server and on the one for bare machines.
+func onBoth(t *testing.T, run func(t *testing.T, address string)) {
+	t.Helper()
+	t.Run("redis-server", func(t *testing.T) {
+		t.Parallel()
+		run(t, startServer(t).URL)
+	})
+	t.Run("miniredis", func(t *testing.T) {
+		t.Parallel()
+		run(t, "redis://"+startMini(t).Addr())
+	})
+}
+
+// command runs one command and fails the test where it does not succeed.
+func command(tb testing.TB, client *redis.Client, name string, args ...any) any {
+	tb.Helper()
+	reply, err := client.Do(tb.Context(), name, args...)
+	require.NoError(tb, err)
+	return reply
+}
+
+func keysOf(tb testing.TB, client *redis.Client) []string {
+	tb.Helper()
+	keys, err := redigo.Strings(client.Do(tb.Context(), "KEYS", "*"))
+	require.NoError(tb, err)
+	return keys
+}
