@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// client talks to the API with one credential.
+type client struct {
+	api   string // its origin: http://127.0.0.1:8080
+	token string // an access token or an API key; "" for none
+	http  *http.Client
+}
+
+// call is one request and what it should come to.
+type call struct {
+	method string
+	path   string // under /api/v1
+	query  url.Values
+	header map[string]string
+	body   any // sent as JSON; nil for none
+	want   int // the status; any other is an error
+	into   any // the body is read into it; nil where it does not matter
+}
+
+// patience is the longest Retry-After that is waited for.
+const patience = 10 * time.Second
+
+// do sends the call and returns the answer's headers. An answer with another status than the wanted one is an
+// *unexpected.
+func (c *client) do(ctx context.Context, this call) (http.Header, error) {
+	for {
+		res, body, err := c.send(ctx, this)
+		if err != nil {
+			return nil, err
+		}
+		if wait, limited := retryAfter(res); limited && this.want != http.StatusTooManyRequests {
+			if err := pause(ctx, wait); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if res.StatusCode != this.want {
+			return nil, newUnexpected(this, res, body)
+		}
+		if this.into != nil {
+			if err := json.Unmarshal(body, this.into); err != nil {
+				return nil, fmt.Errorf("%s %s: read the answer: %w", this.method, res.Request.URL.Path, err)
+			}
+		}
+		return res.Header, nil
+	}
+}
+
+func (c *client) send(ctx context.Context, this call) (*http.Response, []byte, error) {
+	address := c.api + "/api/v1" + this.path
+	if len(this.query) > 0 {
+		address += "?" + this.query.Encode()
+	}
+	var body io.Reader
+	if this.body != nil {
+		data, err := json.Marshal(this.body)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s %s: write the body: %w", this.method, this.path, err)
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, this.method, address, body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s %s: %w", this.method, this.path, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	for name, value := range this.header {
+		req.Header.Set(name, value)
+	}
+	res, err := c.http.Do(req) //nolint:gosec // the API's address is what this program is told
+	if err != nil {
+		return nil, nil, fmt.Errorf("the API did not answer; is the stack still running? %w", err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s %s: read the answer: %w", this.method, this.path, err)
+	}
+	return res, data, nil
+}
+
+// retryAfter says how long a limit asks to wait, where it asks for it and it can be borne.
+func retryAfter(res *http.Response) (time.Duration, bool) {
+	if res.StatusCode != http.StatusTooManyRequests {
+		return 0, false
+	}
+	seconds, err := strconv.Atoi(res.Header.Get("Retry-After"))
+	wait := time.Duration(seconds) * time.Second
+	return wait, err == nil && wait > 0 && wait <= patience
+}
+
+func pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// problem is an error as the API answers it (RFC 9457).
+type problem struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	Errors []struct {
+		Pointer string `json:"pointer"`
+		Code    string `json:"code"`
+		Detail  string `json:"detail"`
+	} `json:"errors"`
+	RequestID string `json:"request_id"`
+}
+
+// unexpected is an answer that should not have come.
+type unexpected struct {
+	request string
+	status  int
+	want    int
+	problem problem
+	body    string // where it is no problem
+}
+
+func newUnexpected(this call, res *http.Response, body []byte) *unexpected {
+	u := &unexpected{request: this.method + " " + res.Request.URL.RequestURI(), status: res.StatusCode, want: this.want}
+	if json.Unmarshal(body, &u.problem) != nil || u.problem.Code == "" {
+		u.body = string(body[:min(len(body), 500)])
+	}
+	return u
+}
+
+// Error shows the request, the status and the problem.
+func (u *unexpected) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n  answered %d %s where %d %s was due", u.request,
+		u.status, http.StatusText(u.status), u.want, http.StatusText(u.want))
+	if u.problem.Code == "" {
+		if u.body != "" {
+			fmt.Fprintf(&b, "\n  %s", u.body)
+		}
+		return b.String()
+	}
+	fmt.Fprintf(&b, "\n  %s: %s", u.problem.Code, u.problem.Detail)
+	for _, e := range u.problem.Errors {
+		fmt.Fprintf(&b, "\n  %s %s", e.Pointer, e.Detail)
+	}
+	fmt.Fprintf(&b, "\n  request_id %s", u.problem.RequestID)
+	return b.String()
+}

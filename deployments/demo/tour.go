@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+)
+
+// tour shows the API step by step. A step that does not come out as it should ends it.
+type tour struct {
+	out       io.Writer
+	api       client // with no credential
+	password  string // of both accounts
+	customers []newCustomer
+
+	northwind *client    // signed in as Northwind Traders
+	all       []customer // Northwind's customers, as they were listed
+	touched   customer   // the one that was changed
+}
+
+// account is somebody who signs up with an organization of their own.
+type account struct{ name, email, organization string }
+
+// session is what sign-up and sign-in answer.
+type session struct {
+	AccessToken string `json:"access_token"`
+	Tenant      struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	} `json:"tenant"`
+}
+
+func (t *tour) run(ctx context.Context, seedOnly bool) error {
+	steps := []struct {
+		title string
+		run   func(context.Context) error
+	}{
+		{"Sign up", t.signUp},
+		{"Put Northwind's customers in", t.seed},
+		{"Page through them", t.list},
+		{"Filter and sort", t.filter},
+		{"Change one", t.change},
+		{"Delete one, and restore it", t.deleteAndRestore},
+		{"See who did what", t.audit},
+		{"Try to reach them as another tenant", t.trespass},
+		{"See the limits", t.limits},
+	}
+	if seedOnly {
+		steps = steps[:2]
+	}
+	t.say("A tour of the API at %s", t.api.api)
+	for i, step := range steps {
+		t.say("\n%d. %s", i+1, step.title)
+		if err := step.run(ctx); err != nil {
+			return err
+		}
+	}
+	if !seedOnly {
+		t.say("\nThat was the tour. Nothing is left changed; take it again at any time.")
+	}
+	return nil
+}
+
+func (t *tour) say(format string, values ...any) { fmt.Fprintf(t.out, format+"\n", values...) }
+
+func (t *tour) signUp(ctx context.Context) error {
+	who := account{name: "Andrew Fuller", email: "tour@northwind.example", organization: "Northwind Traders"}
+	c, s, isNew, err := t.enter(ctx, who)
+	if err != nil {
+		return err
+	}
+	t.northwind = c
+	if isNew {
+		t.say("   %s is a new tenant (%s); %s owns it.", s.Tenant.Name, s.Tenant.ID, who.email)
+	} else {
+		t.say("   %s was here before (%s); signed in as %s.", s.Tenant.Name, s.Tenant.ID, who.email)
+	}
+	return nil
+}
+
+// enter signs in, or up where the account does not exist yet.
+func (t *tour) enter(ctx context.Context, who account) (*client, session, bool, error) {
+	var s session
+	_, err := t.api.do(ctx, call{
+		method: http.MethodPost, path: "/auth/login", want: http.StatusOK, into: &s,
+		body: map[string]string{"email": who.email, "password": t.password},
+	})
+	isNew := hasCode(err, "auth.invalid_credentials")
+	if isNew {
+		_, err = t.api.do(ctx, call{
+			method: http.MethodPost, path: "/auth/signup", want: http.StatusCreated, into: &s,
+			body: map[string]string{
+				"name": who.name, "email": who.email, "password": t.password, "organization": who.organization,
+			},
+		})
+	}
+	if hasCode(err, "auth.email_taken") {
+		return nil, s, false, fmt.Errorf("%s has an account on this stack with another password than the one in "+
+			"LOCAL_DIR/tour-password; use the LOCAL_DIR of the first tour", who.email)
+	}
+	if err != nil {
+		return nil, s, false, err
+	}
+	c := t.api
+	c.token = s.AccessToken
+	return &c, s, isNew, nil
+}
+
+func hasCode(err error, code string) bool {
+	var u *unexpected
+	return errors.As(err, &u) && u.problem.Code == code
+}
+
+func (t *tour) seed(ctx context.Context) error {
+	done, err := seed(ctx, t.northwind, t.customers)
+	if err != nil {
+		return err
+	}
+	t.say("   %s.", done)
+	return nil
+}
+
+func (t *tour) list(ctx context.Context) error {
+	sizes := ""
+	err := eachPage(ctx, t.northwind, "/customers", url.Values{"limit": {"25"}}, func(p page[customer]) {
+		if sizes != "" {
+			sizes += " + "
+		}
+		sizes += fmt.Sprint(len(p.Data))
+		t.all = append(t.all, p.Data...)
+	})
+	if err != nil {
+		return err
+	}
+	listed := map[string]bool{}
+	for _, c := range t.all {
+		listed[c.Code] = true
+	}
+	for _, c := range t.customers {
+		if !listed[c.Code] {
+			return fmt.Errorf("%s (%s) is on no page", c.Code, c.Name)
+		}
+	}
+	t.say("   Pages of 25, each found by the cursor of the one before: %s = %d.", sizes, len(t.all))
+	return nil
+}
+
+// find returns one of Northwind's customers by its code.
+func (t *tour) find(code string) (customer, error) {
+	for _, c := range t.all {
+		if c.Code == code {
+			return c, nil
+		}
+	}
+	return customer{}, fmt.Errorf("there is no customer %s", code)
+}
