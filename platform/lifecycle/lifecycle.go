@@ -92,16 +92,17 @@ type served struct {
 }
 
 func (r *run) start(ctx context.Context, components []Component) error {
+	over := func() bool { return ctx.Err() != nil }
 	for _, component := range components {
-		if ctx.Err() != nil {
+		if over() {
 			return nil
 		}
 		if component.Start != nil {
 			err := component.Start(ctx)
-			if ctx.Err() != nil && err != nil {
-				return nil //nolint:nilerr // it was told to stop meanwhile: the error says no more than that
-			}
-			if err != nil {
+			switch {
+			case err != nil && over():
+				return nil // it was told to stop meanwhile: the error says no more than that
+			case err != nil:
 				return fmt.Errorf("start %s: %w", component.Name, err)
 			}
 		}

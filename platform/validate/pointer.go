@@ -24,7 +24,7 @@ func walk(value reflect.Value, path, pointer string) (string, bool) {
 		return pointer, true
 	}
 	value = indirect(value)
-	switch value.Kind() { //nolint:exhaustive // a path leads through nothing else
+	switch value.Kind() {
 	case reflect.Struct:
 		path = strings.TrimPrefix(path, ".")
 		end := strings.IndexAny(path, ".[")

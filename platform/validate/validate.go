@@ -49,7 +49,7 @@ func (v *Validator) Validate(value any, report func(pointer, rule, param string)
 
 func (v *Validator) validate(value reflect.Value, pointer string, report func(pointer, rule, param string)) {
 	value = indirect(value)
-	switch value.Kind() { //nolint:exhaustive // default takes the rest
+	switch value.Kind() {
 	case reflect.Invalid:
 		report(pointer, "required", "")
 	case reflect.Struct:
