@@ -45,10 +45,10 @@ func openCluster(p Postgres) (*cluster, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, c.explain("make PostgreSQL's directory", err)
 	}
-	if err := checkSpace(dir); err != nil {
+	if err := c.checkSpace(); err != nil {
 		return nil, err
 	}
-	if c.user, err = unprivilegedUser(); err != nil {
+	if c.user, err = unprivilegedUser(c.path("cluster")); err != nil {
 		return nil, err
 	}
 	if err := c.user.own(c.path("cluster")); err != nil {

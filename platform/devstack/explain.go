@@ -10,8 +10,11 @@ import (
 	"syscall"
 )
 
-// needed is the free space in bytes below which a database is not worth starting.
-const needed = 96 << 20
+// The free space in bytes below which a database is not worth making, or starting.
+const (
+	neededToMake  = 96 << 20
+	neededToStart = 24 << 20
+)
 
 // explain says what was tried and why it did not work, with the way out for the causes that are not ours.
 func (c *cluster) explain(act string, err error) error {
@@ -52,7 +55,11 @@ func (c *cluster) describeAccess() string {
 }
 
 // checkSpace refuses a disk that has no room before anything is half written to it.
-func checkSpace(dir string) error {
+func (c *cluster) checkSpace() error {
+	dir, needed := c.Dir, uint64(neededToStart)
+	if _, err := os.Lstat(c.data()); err != nil {
+		needed = neededToMake
+	}
 	if free, ok := freeSpace(dir); ok && free < needed {
 		return fmt.Errorf("the disk is full: %s At least %d MiB must be free. Free some space, or choose another directory",
 			describeSpace(dir), needed>>20)

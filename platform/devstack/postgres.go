@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -68,7 +69,8 @@ func StartPostgres(ctx context.Context, p Postgres) (*Server, error) {
 		if !p.Ephemeral {
 			return nil, errors.New("a PostgreSQL that keeps its data needs a directory")
 		}
-		dir, err := os.MkdirTemp("", "groundwork-postgres-")
+		sweepEphemeral(os.TempDir())
+		dir, err := os.MkdirTemp("", ephemeralPrefix)
 		if err != nil {
 			return nil, fmt.Errorf("make a directory for PostgreSQL: %w", err)
 		}
@@ -90,6 +92,27 @@ func StartPostgres(ctx context.Context, p Postgres) (*Server, error) {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	return &Server{AdminURL: c.adminURL(port), process: process, cluster: c, lock: lock}, nil
+}
+
+const ephemeralPrefix = "groundwork-postgres-"
+
+// sweepEphemeral removes the directories of ephemeral servers whose process was killed: those that nobody has locked, though
+// there was time enough to. What cannot be removed is somebody else's.
+func sweepEphemeral(dir string) {
+	found, err := filepath.Glob(filepath.Join(dir, ephemeralPrefix+"*"))
+	if err != nil {
+		return // the pattern is a constant
+	}
+	for _, path := range found {
+		info, err := os.Lstat(path)
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < 5*time.Minute {
+			continue
+		}
+		if lock, err := proc.Lock(filepath.Join(path, "lock")); err == nil {
+			_ = os.RemoveAll(path)
+			_ = lock.Unlock()
+		}
+	}
 }
 
 // Done is closed when the server has ended, whether asked to or not; it is nil for a server that was not started here.

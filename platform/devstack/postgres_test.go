@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
@@ -176,4 +177,25 @@ func assertPrivate(t *testing.T, dir string) {
 		assert.Zero(t, info.Mode().Perm()&0o077, "%s is open to others: %s", path, info.Mode())
 		return nil
 	}))
+}
+
+func TestSweepEphemeral(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	long := time.Now().Add(-time.Hour)
+	for _, name := range []string{"used", "killed", "fresh"} {
+		path := filepath.Join(dir, ephemeralPrefix+name)
+		require.NoError(t, os.MkdirAll(filepath.Join(path, "cluster"), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(path, "lock"), nil, 0o600))
+		if name != "fresh" {
+			require.NoError(t, os.Chtimes(path, long, long))
+		}
+	}
+	lock, err := proc.Lock(filepath.Join(dir, ephemeralPrefix+"used", "lock"))
+	require.NoError(t, err)
+	sweepEphemeral(dir)
+	assert.DirExists(t, filepath.Join(dir, ephemeralPrefix+"used"))
+	assert.NoDirExists(t, filepath.Join(dir, ephemeralPrefix+"killed"))
+	assert.DirExists(t, filepath.Join(dir, ephemeralPrefix+"fresh"))
+	require.NoError(t, lock.Unlock())
 }

@@ -26,7 +26,7 @@ func install(t *testing.T, version, initdb string) string {
 
 func TestFinder(t *testing.T) {
 	t.Parallel()
-	as, err := unprivilegedUser()
+	as, err := unprivilegedUser("")
 	require.NoError(t, err)
 	away := func(context.Context) (string, error) { return "", errors.New("no network") }
 	old, good, newer := install(t, "12.3", ""), install(t, "15.18 (Debian)", ""), install(t, "17.1", "")

@@ -15,9 +15,15 @@ type unprivileged struct {
 	uid, gid uint32
 }
 
-func unprivilegedUser() (*unprivileged, error) {
+// unprivilegedUser finds that user: whoever owns the directory, where somebody made it before us, else one of the usual.
+func unprivilegedUser(dir string) (*unprivileged, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil //nolint:nilnil // nil is the user who runs us
+	}
+	if info, err := os.Lstat(dir); err == nil {
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 {
+			return &unprivileged{name: strconv.FormatUint(uint64(owner.Uid), 10), uid: owner.Uid, gid: owner.Gid}, nil
+		}
 	}
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
