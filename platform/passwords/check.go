@@ -13,23 +13,14 @@ const (
 	MaxLength = 256
 )
 
+// commonList has a password a line, in lower case.
+//
 //go:embed common.txt
 var commonList string
 
-// commonPasswords returns what stands in common.txt.
-func commonPasswords() map[string]struct{} {
-	set := make(map[string]struct{})
-	for line := range strings.Lines(commonList) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "# ") && line != "#" {
-			set[line] = struct{}{}
-		}
-	}
-	return set
-}
-
 // Check says what is wrong with a password that somebody wants, as the rest of a sentence about it, or "". about is
 // what it must not be: their name, their e-mail address, its part before the @, whatever the case and the space.
-func (h *Hasher) Check(password string, about ...string) string {
+func Check(password string, about ...string) string {
 	length := utf8.RuneCountInString(password)
 	switch {
 	case !utf8.ValidString(password):
@@ -38,7 +29,7 @@ func (h *Hasher) Check(password string, about ...string) string {
 		return fmt.Sprintf("is too short; use at least %d characters", MinLength)
 	case length > MaxLength:
 		return fmt.Sprintf("is too long; use at most %d characters", MaxLength)
-	case h.isCommon(password):
+	case isCommon(password):
 		return "is one of those that attackers try first; choose another one"
 	case isAbout(password, about):
 		return "is your name or your e-mail address; choose another one"
@@ -47,8 +38,9 @@ func (h *Hasher) Check(password string, about ...string) string {
 	}
 }
 
-func (h *Hasher) isCommon(password string) bool {
-	if _, ok := h.common[strings.ToLower(password)]; ok {
+func isCommon(password string) bool {
+	// The list is short and this is rare: a search takes microseconds, the hash that follows milliseconds.
+	if strings.Contains(commonList, "\n"+strings.ToLower(password)+"\n") {
 		return true
 	}
 	first, _ := utf8.DecodeRuneInString(password)

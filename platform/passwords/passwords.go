@@ -33,11 +33,10 @@ const (
 	hashSize = 32 // bytes
 )
 
-// Hasher hashes, verifies and judges; it may be used by many goroutines.
+// Hasher hashes and verifies; it may be used by many goroutines.
 type Hasher struct {
 	params params
 	slots  chan struct{}
-	common map[string]struct{}
 }
 
 // New returns a hasher.
@@ -55,7 +54,7 @@ func New(cfg Config) *Hasher {
 	if p.threads == 0 {
 		p.threads = 1
 	}
-	return &Hasher{params: p, slots: make(chan struct{}, cfg.Concurrency), common: commonPasswords()}
+	return &Hasher{params: p, slots: make(chan struct{}, cfg.Concurrency)}
 }
 
 // Hash returns the password's hash as a PHC string, "$argon2id$v=19$m=19456,t=2,p=1$…$…". Its error is ctx's, where
@@ -71,14 +70,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 }
 
 // Verify says whether the password is the hash's, and if so whether the hash was made with other parameters than the
-// present ones and should be replaced. An empty hash, of a user that does not exist or has no password, costs the work
-// of a present one and matches nothing. It is an error where the hash is no PHC string of argon2id, and where ctx ends
+// present ones and should be replaced. It is an error where the hash is no PHC string of argon2id, and where ctx ends
 // before a core is free.
 func (h *Hasher) Verify(ctx context.Context, password, hash string) (ok, outdated bool, err error) {
-	if hash == "" {
-		_, err = h.derive(ctx, password, h.params, make([]byte, saltSize), hashSize)
-		return false, false, err
-	}
 	stored, err := parse(hash)
 	if err != nil {
 		return false, false, err
@@ -88,6 +82,13 @@ func (h *Hasher) Verify(ctx context.Context, password, hash string) (ok, outdate
 		return false, false, err
 	}
 	return true, stored.params != h.params || len(stored.salt) != saltSize || len(stored.hash) != hashSize, nil
+}
+
+// VerifyNothing does the work of Verify where there is no hash to verify, for a user who does not exist or has no
+// password, so that the time of an answer does not tell which users there are.
+func (h *Hasher) VerifyNothing(ctx context.Context, password string) error {
+	_, err := h.derive(ctx, password, h.params, make([]byte, saltSize), hashSize)
+	return err
 }
 
 // derive waits for a core and does the work.
