@@ -13,14 +13,19 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/sirupsen/logrus"
+	"github.com/ulule/limiter/v3"
 
+	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/idempotency"
 	"github.com/groundwork-saas/groundwork/domain/limits"
+	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/domain/tenants"
+	"github.com/groundwork-saas/groundwork/domain/users"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 )
 
@@ -55,6 +60,17 @@ type Dependencies struct {
 // Identity is who asks: the services behind sign-in, members and keys.
 type Identity struct {
 	Credentials *sessions.Credentials
+	Sessions    *sessions.Service
+	Users       *users.Service
+	Tenants     *tenants.Service
+	Members     *members.Service
+	Invitations *members.Invitations
+	Keys        *apikeys.Service
+	Roles       *members.Roles
+	// KeySet is the JSON Web Key Set that access tokens are verified with.
+	KeySet func() []byte
+	// Account limits attempts on one e-mail address.
+	Account *limiter.Limiter
 }
 
 // API serves the routes.
@@ -114,6 +130,10 @@ func (a *API) Handler() (http.Handler, error) {
 	engine.GET("/healthz", func(c *gin.Context) {
 		c.Header("Cache-Control", "no-store")
 		c.JSON(http.StatusOK, gin.H{"status": "up"})
+	})
+	engine.GET("/.well-known/jwks.json", func(c *gin.Context) {
+		c.Header("Cache-Control", "public, max-age=300")
+		c.Data(http.StatusOK, "application/jwk-set+json", a.deps.Identity.KeySet())
 	})
 	for i := range a.routes {
 		route := &a.routes[i]

@@ -51,7 +51,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := signingkeys.NewKeyring(postgres.NewSigningKeys(base.DB), base.Sealer, time.Now,
+	keys := signingkeys.NewKeyring(postgres.NewSigningKeys(base.DB, base.Sealer), func([]signingkeys.Key) error { return nil }, time.Now,
 		signingkeys.Config{RotateEvery: cfg.SigningKeyLife})
 	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: base.Checks()})
 	return lifecycle.Run(ctx, cfg.ShutdownTimeout,

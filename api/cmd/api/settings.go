@@ -1,0 +1,34 @@
+package main
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/groundwork-saas/groundwork/platform/config"
+)
+
+// settings are what the API process is told.
+type settings struct {
+	config.Common
+	// Addr is where the API is served.
+	Addr config.Address `env:"API_ADDR" default:":8080" help:"Where the API is served."`
+	// OpsAddr is where operators find health, metrics and profiles; never public.
+	OpsAddr config.Address `env:"API_OPS_ADDR" default:":9090" help:"Where health, metrics and profiles are served; never public."`
+	// PublicURL is the origin that callers see; tokens are issued in its name.
+	PublicURL string `env:"PUBLIC_URL" default:"http://localhost:8080" help:"The origin at which callers reach the API; access tokens are issued in its name."`
+	// CORSOrigins are matched exactly.
+	CORSOrigins []string `env:"CORS_ORIGINS" help:"Origins of browsers' pages that may call the API, matched exactly; none by default."`
+	// TrustedProxies are believed about the caller's address.
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"CIDRs of the balancers whose X-Forwarded-For is believed; none by default."`
+
+	RateLimitTenant  config.Rate `env:"RATE_LIMIT_TENANT" default:"60000/1m" help:"Requests of one tenant, shared by all replicas."`
+	RateLimitKey     config.Rate `env:"RATE_LIMIT_KEY" default:"30000/1m" help:"Requests with one API key."`
+	RateLimitAddress config.Rate `env:"RATE_LIMIT_ADDRESS" default:"300/1m" help:"Requests of one address without a valid credential, sign-ups and sign-ins among them."`
+	RateLimitAccount config.Rate `env:"RATE_LIMIT_ACCOUNT" default:"20/15m" help:"Sign-ins and sign-ups with one e-mail address."`
+
+	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" default:"30s" min:"1s" max:"10m" help:"How long the work on one request may take."`
+	AccessTokenTTL  time.Duration `env:"ACCESS_TOKEN_TTL" default:"10m" min:"1m" max:"1h" help:"How long an access token is good."`
+	RefreshTokenTTL time.Duration `env:"REFRESH_TOKEN_TTL" default:"720h" min:"1h" help:"How long a refresh token is good if it is not used."`
+	SessionTTL      time.Duration `env:"SESSION_TTL" default:"2160h" min:"1h" help:"How long a session lasts at most, however often it is refreshed."`
+	SigningKeyLife  time.Duration `env:"SIGNING_KEY_LIFE" default:"720h" min:"1h" help:"How long a key signs access tokens before the next one takes over."`
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	"github.com/ulule/limiter/v3"
+
+	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
+	"github.com/groundwork-saas/groundwork/api/internal/identity"
+	"github.com/groundwork-saas/groundwork/domain/apikeys"
+	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/limits"
+	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/resource"
+	"github.com/groundwork-saas/groundwork/domain/sessions"
+	"github.com/groundwork-saas/groundwork/domain/signingkeys"
+	"github.com/groundwork-saas/groundwork/domain/tenants"
+	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/platform/metrics"
+	"github.com/groundwork-saas/groundwork/platform/passwords"
+	"github.com/groundwork-saas/groundwork/platform/tokens"
+	"github.com/groundwork-saas/groundwork/platform/validate"
+	"github.com/groundwork-saas/groundwork/store/backend"
+	"github.com/groundwork-saas/groundwork/store/postgres"
+	"github.com/groundwork-saas/groundwork/store/redis"
+)
+
+// process is the API with what runs beside it.
+type process struct {
+	api  *httpapi.API
+	keys *signingkeys.Keyring
+	used *apikeys.Service
+}
+
+// wire builds the API on its backend.
+func wire(
+	ctx context.Context, cfg settings, base *backend.Backend, limiting redis.Engine,
+	registry prometheus.Registerer, log *logrus.Logger, now func() time.Time,
+) (*process, error) {
+	definitions := catalog.All()
+	if err := base.DB.Verify(ctx, definitions); err != nil {
+		return nil, fmt.Errorf("the resources do not fit the database:\n%w", err)
+	}
+	validator := validate.New()
+	auditLog := postgres.NewAudit(base.Router)
+	records := resource.Dependencies{
+		Store: postgres.NewResources(base.Router), History: auditLog, Validator: validator, Now: now,
+	}
+	services := make([]*resource.Service, len(definitions))
+	for i, d := range definitions {
+		services[i] = resource.NewService(d, records)
+	}
+
+	ring, err := tokens.New(tokens.Config{Issuer: cfg.PublicURL, Audience: cfg.PublicURL, TTL: cfg.AccessTokenTTL, Now: now}, nil)
+	if err != nil {
+		return nil, err
+	}
+	keys := signingkeys.NewKeyring(postgres.NewSigningKeys(base.DB, base.Sealer), identity.Replace(ring), now,
+		signingkeys.Config{TokenLife: cfg.AccessTokenTTL, RotateEvery: cfg.SigningKeyLife})
+	if err := keys.Ensure(ctx); err != nil {
+		return nil, fmt.Errorf("load the signing keys: %w", err)
+	}
+
+	store := postgres.NewIdentity(base.DB)
+	hasher := identity.Passwords{Hasher: passwords.New(passwords.Config{})}
+	roles := members.NewRoles(catalog.Permissions())
+	apiKeys := apikeys.NewService(apikeys.Needs{
+		Store: store, Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
+	})
+	signedIn := sessions.NewService(sessions.Needs{
+		Store: store, Tokens: identity.NewTokens(ring, keys, cfg.AccessTokenTTL), Passwords: hasher,
+		Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
+	}, sessions.Config{RefreshTTL: cfg.RefreshTokenTTL, SessionTTL: cfg.SessionTTL})
+
+	proxies := make([]string, len(cfg.TrustedProxies))
+	for i, prefix := range cfg.TrustedProxies {
+		proxies[i] = prefix.String()
+	}
+	api := httpapi.New(httpapi.Config{
+		CORSOrigins: cfg.CORSOrigins, TrustedProxies: proxies, RequestTimeout: cfg.RequestTimeout,
+		TenantRate: limits.Rate(cfg.RateLimitTenant), KeyRate: limits.Rate(cfg.RateLimitKey),
+		AddressRate: limits.Rate(cfg.RateLimitAddress),
+	}, httpapi.Dependencies{
+		Resources: services,
+		Audit:     audit.NewService(auditLog),
+		Identity: httpapi.Identity{
+			Credentials: sessions.NewCredentials(signedIn, apiKeys),
+			Sessions:    signedIn,
+			Users:       users.NewService(store, hasher, validator, now),
+			Tenants:     tenants.NewService(store, validator, now),
+			Members:     members.NewService(store, validator, now),
+			Invitations: members.NewInvitations(store, identity.Secrets(), validator, now),
+			Keys:        apiKeys,
+			Roles:       roles,
+			KeySet:      ring.JWKS,
+			// One address' e-mail is tried a few times, from wherever.
+			Account: limiter.New(
+				redis.NewStore(redis.StoreConfig{Engine: limiting, Name: "account", Clock: now}),
+				redis.RateOf(limits.Rate(cfg.RateLimitAccount))),
+		},
+		Idempotency: postgres.NewIdempotency(base.Router),
+		Limiter:     limiting,
+		Sealer:      base.Sealer,
+		Log:         log,
+		Metrics:     metrics.NewHTTP(registry),
+		CountStatements: func(ctx context.Context) (context.Context, func() int64) {
+			ctx, stats := postgres.WithStats(ctx)
+			return ctx, stats.Statements
+		},
+		Now: now,
+	})
+	return &process{api: api, keys: keys, used: apiKeys}, nil
+}
