@@ -153,11 +153,15 @@ func (db *DB) guardCreate(tx *gorm.DB) {
 	}
 	st := tx.Statement
 	m := db.guard(tx)
-	if m == nil || m.tenant == nil {
+	if m == nil {
+		return
+	}
+	if err := inspectValues(st); err != nil {
+		_ = tx.AddError(err)
 		return
 	}
 	s := sessionOf(st.Context)
-	if s == nil || s.tenant.IsZero() {
+	if m.tenant == nil || s == nil || s.tenant.IsZero() {
 		return // a control function names the tenant itself
 	}
 	if isSaveOfMissingRow(st) {
@@ -316,6 +320,10 @@ func (db *DB) guardUpdate(tx *gorm.DB) {
 	st := tx.Statement
 	m := db.guard(tx)
 	if m == nil || tx.Error != nil {
+		return
+	}
+	if err := inspectValues(st); err != nil {
+		_ = tx.AddError(err)
 		return
 	}
 	db.checkUnchangedTenant(st, m)

@@ -153,3 +153,8 @@ func (s *sample) system(tb testing.TB) tenancy.Scope {
 
 // raw is a scoped session for statements by hand.
 func raw(ctx context.Context, db *DB, scope tenancy.Scope) *gorm.DB { return rawOK(db.Scoped(ctx, scope)) }
+
+const (
+	waitFor = 10 * time.Second
+	tick    = time.Millisecond
+)

@@ -14,6 +14,35 @@ type inspection struct {
 	session *session
 }
 
+// inspectValues looks through values that are given as maps, which may be expressions.
+func inspectValues(st *gorm.Statement) error {
+	if isMarked(st, rawSetting) {
+		return nil
+	}
+	look := inspection{session: sessionOf(st.Context)}
+	switch dest := st.Dest.(type) {
+	case map[string]any:
+		return look.value(dest)
+	case *map[string]any:
+		return look.value(*dest)
+	case []map[string]any:
+		return look.maps(dest)
+	case *[]map[string]any:
+		return look.maps(*dest)
+	default:
+		return nil
+	}
+}
+
+func (i inspection) maps(all []map[string]any) error {
+	for _, each := range all {
+		if err := i.value(each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (i inspection) clause(c clause.Clause) error {
 	if c.Builder != nil {
 		return errClause
@@ -169,7 +198,7 @@ func (i inspection) value(v any) error {
 		return i.expression(v)
 	case []any:
 		return i.values(v)
-	case map[string]any: // the named values of a NamedExpr
+	case map[string]any: // the named values of an expression, or what an update sets
 		for _, each := range v {
 			if err := i.value(each); err != nil {
 				return err

@@ -114,6 +114,9 @@ func keepTenantOut(tenant *schema.Field, s *schema.Schema) {
 	tenant.Updatable, tenant.PrimaryKey = false, false
 	s.PrimaryFields = slices.DeleteFunc(s.PrimaryFields, func(f *schema.Field) bool { return f == tenant })
 	s.PrimaryFieldDBNames = slices.DeleteFunc(s.PrimaryFieldDBNames, func(n string) bool { return n == tenant.DBName })
+	if len(s.PrimaryFields) == 1 {
+		s.PrioritizedPrimaryField = s.PrimaryFields[0]
+	}
 }
 
 func (db *DB) modelOf(s *schema.Schema) *model {
