@@ -104,6 +104,9 @@ func (a *API) table() []Route {
 	for _, s := range a.deps.Resources {
 		routes = append(routes, resourceRoutes(s, a.cursors)...)
 	}
+	identity := a.deps.Identity
+	routes = append(routes, authRoutes(identity)...)
+	routes = append(routes, apiKeyRoutes(identity.Keys, a.cursors)...)
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	return routes
 }
