@@ -46,12 +46,12 @@ type Key struct {
 }
 
 // IsLive says whether the key can be used.
-func (k Key) IsLive(now time.Time) bool {
+func (k *Key) IsLive(now time.Time) bool {
 	return k.RevokedAt == nil && (k.ExpiresAt == nil || now.Before(*k.ExpiresAt))
 }
 
 // State is "active", "expired" or "revoked".
-func (k Key) State(now time.Time) string {
+func (k *Key) State(now time.Time) string {
 	switch {
 	case k.RevokedAt != nil:
 		return "revoked"
