@@ -140,7 +140,9 @@ func (h apiKeyHandler) rotate(c *Call) error {
 	if err := c.Decode(&in); err != nil {
 		return err
 	}
-	key, token, err := h.service.Rotate(c.Context(), c.Scope, id, time.Duration(in.Overlap)*time.Second)
+	// What is past any bound stays past it, and does not wrap round.
+	overlap := time.Duration(min(in.Overlap, int64(2*apikeys.MaxOverlap/time.Second))) * time.Second
+	key, token, err := h.service.Rotate(c.Context(), c.Scope, id, max(overlap, -time.Second))
 	if err != nil {
 		return err
 	}
