@@ -76,6 +76,8 @@ type InvitationStore interface {
 	CreateInvitation(ctx context.Context, scope tenancy.Scope, invitation Invitation, tokenHash []byte) error
 	// ListInvitations returns up to request.Limit+1 invitations, newest first.
 	ListInvitations(ctx context.Context, scope tenancy.Scope, request page.Request) ([]Invitation, error)
+	// FindInvitationByID returns one invitation.
+	FindInvitationByID(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (Invitation, error)
 	// RevokeInvitation takes an open invitation back.
 	RevokeInvitation(ctx context.Context, scope tenancy.Scope, id tenancy.ID, now time.Time) error
 }
@@ -135,6 +137,11 @@ func (s *Invitations) List(ctx context.Context, scope tenancy.Scope, request pag
 		return page.Page[Invitation]{}, err
 	}
 	return page.Of(rows, request, func(i Invitation) page.Position { return page.Position{i.ID.String()} }), nil
+}
+
+// Find returns one invitation.
+func (s *Invitations) Find(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (Invitation, error) {
+	return s.store.FindInvitationByID(ctx, scope, id)
 }
 
 // Revoke takes an open invitation back; one that is not open any more is a Conflict.

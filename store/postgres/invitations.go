@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/members"
@@ -78,17 +80,28 @@ func (i *Identity) ListInvitations(ctx context.Context, scope tenancy.Scope, req
 	return list, translate(err)
 }
 
+// FindInvitationByID returns one invitation.
+func (i *Identity) FindInvitationByID(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (members.Invitation, error) {
+	inv, err := findInvitation(i.db.Scoped(ctx, scope), scope.Tenant, id, "")
+	return inv, translate(err)
+}
+
+func findInvitation(tx *gorm.DB, tenant, id tenancy.ID, lock string) (members.Invitation, error) {
+	inv, found, err := one(tx, readInvitation,
+		"select "+invitationColumns+" from invitations i where i.tenant_id = $1 and i.id = $2"+lock, tenant, id)
+	if err == nil && !found {
+		err = notFound("invitation.not_found", "invitation")
+	}
+	return inv, err
+}
+
 // RevokeInvitation takes an open invitation back.
 func (i *Identity) RevokeInvitation(ctx context.Context, scope tenancy.Scope, id tenancy.ID, now time.Time) error {
 	err := i.db.InTx(ctx, scope, func(ctx context.Context) error {
 		tx := i.db.Scoped(ctx, scope)
-		inv, found, err := one(tx, readInvitation,
-			"select "+invitationColumns+" from invitations i where i.tenant_id = $1 and i.id = $2 for update", scope.Tenant, id)
-		switch {
-		case err != nil:
+		inv, err := findInvitation(tx, scope.Tenant, id, " for update")
+		if err != nil {
 			return err
-		case !found:
-			return notFound("invitation.not_found", "invitation")
 		}
 		if err := inv.CheckOpen(now); err != nil {
 			return err

@@ -194,13 +194,9 @@ func (i *Identity) AcceptInvitation(ctx context.Context, inv members.Invitation,
 	scope := actsIn(tenant, user.ID, fresh.RequestID)
 	err = i.db.controlTx(ctx, &tenant, func(ctx context.Context) error {
 		tx := i.db.control(ctx)
-		current, found, err := one(tx, readInvitation,
-			"select "+invitationColumns+" from invitations i where i.tenant_id = $1 and i.id = $2 for update", tenant, inv.ID)
-		switch {
-		case err != nil:
+		current, err := findInvitation(tx, tenant, inv.ID, " for update")
+		if err != nil {
 			return err
-		case !found:
-			return notFound("invitation.not_found", "invitation")
 		}
 		if err := current.CheckOpen(now); err != nil {
 			return err

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ulule/limiter/v3"
+
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -81,6 +83,10 @@ func authRoutes(identity Identity) []Route {
 			Summary: "End this session", Handle: h.logout,
 		},
 		{
+			Method: http.MethodPost, Path: "/auth/logout/all", Access: Signed, Status: http.StatusNoContent,
+			Summary: "End all of your sessions, this one too", Handle: h.logoutEverywhere,
+		},
+		{
 			Method: http.MethodPost, Path: "/auth/switch", Access: Signed, Status: http.StatusOK, Secret: true,
 			Summary: "Open a session in another organization of yours", Body: switchInput{}, Answer: grant, Handle: h.switchTenant,
 		},
@@ -98,7 +104,7 @@ func (h authHandler) signUp(c *Call) error {
 	if err := c.Decode(&in); err != nil {
 		return err
 	}
-	if err := h.throttle(c, in.Email); err != nil {
+	if err := throttle(c, h.Account, users.NormalizeEmail(in.Email)); err != nil {
 		return err
 	}
 	grant, err := h.Sessions.SignUp(c.Context(), c.client(), in)
@@ -114,7 +120,7 @@ func (h authHandler) login(c *Call) error {
 	if err := c.Decode(&in); err != nil {
 		return err
 	}
-	if err := h.throttle(c, in.Email); err != nil {
+	if err := throttle(c, h.Account, users.NormalizeEmail(in.Email)); err != nil {
 		return err
 	}
 	grant, err := h.Sessions.Login(c.Context(), c.client(), in)
@@ -124,17 +130,17 @@ func (h authHandler) login(c *Call) error {
 	return answerGrant(c, http.StatusOK, grant)
 }
 
-// throttle bounds the attempts on one e-mail address from everywhere, so that neither its password nor its existence
-// can be found by trying.
-func (h authHandler) throttle(c *Call, email string) error {
-	at, err := h.Account.Get(c.Context(), users.NormalizeEmail(email))
+// throttle bounds the attempts on one account from everywhere, so that neither its password nor its existence can be
+// found by trying.
+func throttle(c *Call, limit *limiter.Limiter, account string) error {
+	at, err := limit.Get(c.Context(), account)
 	if err != nil {
 		return err
 	}
 	if !at.Reached {
 		return nil
 	}
-	f := fault.New(fault.Limited, "rate_limited", "Too many attempts with this e-mail address; wait as long as Retry-After says.")
+	f := fault.New(fault.Limited, "rate_limited", "Too many attempts on this account; wait as long as Retry-After says.")
 	f.RetryAfter = max(time.Until(time.Unix(at.Reset, 0)), time.Second)
 	return f
 }
@@ -153,6 +159,13 @@ func (h authHandler) refresh(c *Call) error {
 
 func (h authHandler) logout(c *Call) error {
 	if err := h.Sessions.Logout(c.Context(), c.Scope); err != nil {
+		return err
+	}
+	return c.NoContent()
+}
+
+func (h authHandler) logoutEverywhere(c *Call) error {
+	if err := h.Sessions.LogoutEverywhere(c.Context(), c.Scope); err != nil {
 		return err
 	}
 	return c.NoContent()
@@ -209,4 +222,3 @@ func answerGrant(c *Call, status int, g sessions.Grant) error {
 func (c *Call) client() sessions.Client {
 	return sessions.Client{UserAgent: c.UserAgent(), Address: c.ClientAddress(), RequestID: c.RequestID()}
 }
-

@@ -88,11 +88,15 @@ func (c *Call) Decode(dst any) error {
 
 // Merge applies the JSON merge patch in the body to what dst points to.
 func (c *Call) Merge(dst any) error {
-	data, err := c.readBody("application/merge-patch+json", "application/json")
+	data, err := c.readPatch()
 	if err != nil {
 		return err
 	}
 	return body.Merge(data, dst)
+}
+
+func (c *Call) readPatch() ([]byte, error) {
+	return c.readBody("application/merge-patch+json", "application/json")
 }
 
 func (c *Call) readBody(accepted ...string) ([]byte, error) {

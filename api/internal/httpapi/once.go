@@ -7,7 +7,6 @@ import (
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/idempotency"
-	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
 // kept are the headers of an answer that a repeat shows again.
@@ -31,10 +30,6 @@ func (a *API) once(c *Call, key string) error {
 	}
 	scope := c.Scope
 	principal := string(scope.Actor.Kind) + scope.Actor.ID.String()
-	if c.Route.Access == Public {
-		scope = tenancy.AsSystem(tenancy.SystemTenant, c.RequestID())
-		principal = "anonymous"
-	}
 	request := idempotency.Request{
 		Digest:  digest(principal, c.gin.Request.Method, c.gin.Request.URL.Path, key),
 		Content: digest(c.gin.Request.URL.RawQuery, string(data)),

@@ -106,6 +106,10 @@ func (a *API) table() []Route {
 	}
 	identity := a.deps.Identity
 	routes = append(routes, authRoutes(identity)...)
+	routes = append(routes, meRoutes(identity)...)
+	routes = append(routes, tenantRoutes(identity)...)
+	routes = append(routes, memberRoutes(identity.Members, a.cursors)...)
+	routes = append(routes, invitationRoutes(identity.Invitations, a.cursors, a.deps.Now)...)
 	routes = append(routes, apiKeyRoutes(identity.Keys, a.cursors)...)
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	return routes
@@ -172,7 +176,14 @@ func (a *API) handle(c *Call) error {
 			return unknownParameter(name, c.Route.Params)
 		}
 	}
-	if key := c.Header("Idempotency-Key"); key != "" && c.Route.Method == http.MethodPost {
+	if c.Route.Patch { // read now, since nothing that it changes may be held while the client is waited for
+		if _, err := c.readPatch(); err != nil {
+			return err
+		}
+	}
+	// What is no tenant's (signing in, one's own sessions) is committed by itself, even where it answers an error: the
+	// reuse of a refresh token ends its session. A repeat meets what the first one did.
+	if key := c.Header("Idempotency-Key"); key != "" && c.Route.Method == http.MethodPost && c.Route.Access == Tenant {
 		return a.once(c, key)
 	}
 	return c.Route.Handle(c)

@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+)
+
+// memberView is a member; its id is the user's.
+type memberView struct {
+	ID tenancy.ID `json:"id"`
+	members.Membership
+}
+
+func viewMember(m members.Membership) memberView { return memberView{ID: m.UserID, Membership: m} }
+
+func memberRoutes(service *members.Service, cs cursors) []Route {
+	h := memberHandler{service: service, cursors: cs}
+	const root, one = "/members", "/members/:id"
+	return []Route{
+		{
+			Method: http.MethodGet, Path: root, Access: Tenant, Permission: members.MembersRead, Status: http.StatusOK,
+			Params: pageParameters(), Summary: "List members", Answer: memberView{}, IsList: true, Handle: h.list,
+		},
+		{
+			Method: http.MethodGet, Path: one, Access: Tenant, Permission: members.MembersRead, Status: http.StatusOK,
+			Summary: "Read a member", Answer: memberView{}, Handle: h.find,
+		},
+		{
+			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: members.MembersWrite, Status: http.StatusOK,
+			Summary: "Change a member's role", Body: members.RoleChange{}, Patch: true, Answer: memberView{}, Handle: h.change,
+		},
+		{
+			// Leaving needs no more than being there; the service asks for members:write to remove others.
+			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: members.MembersRead, Status: http.StatusNoContent,
+			Summary: "Remove a member (needs members:write), or leave yourself", Handle: h.remove,
+		},
+	}
+}
+
+type memberHandler struct {
+	service *members.Service
+	cursors cursors
+}
+
+func (h memberHandler) list(c *Call) error {
+	request, sealed, err := pageParams(c.Query())
+	if err != nil {
+		return err
+	}
+	if err := h.cursors.open(c.Scope, "members", sealed, &request); err != nil {
+		return err
+	}
+	p, err := h.service.List(c.Context(), c.Scope, request)
+	if err != nil {
+		return err
+	}
+	return answerPage(c, h.cursors, "members", p, viewMember)
+}
+
+func (h memberHandler) find(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	m, err := h.service.Find(c.Context(), c.Scope, id)
+	if err != nil {
+		return err
+	}
+	return c.Answer(http.StatusOK, viewMember(m))
+}
+
+func (h memberHandler) change(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	match, err := c.Match()
+	if err != nil {
+		return err
+	}
+	var change members.RoleChange
+	if err := c.Merge(&change); err != nil {
+		return err
+	}
+	m, err := h.service.ChangeRole(c.Context(), c.Scope, id, match, change)
+	if err != nil {
+		return err
+	}
+	return c.Answer(http.StatusOK, viewMember(m))
+}
+
+func (h memberHandler) remove(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	if err := h.service.Remove(c.Context(), c.Scope, id); err != nil {
+		return err
+	}
+	return c.NoContent()
+}
