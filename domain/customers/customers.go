@@ -29,12 +29,6 @@ func (c *Customer) Normalize() {
 	if c.Email = trimmed(c.Email); c.Email != nil {
 		*c.Email = strings.ToLower(*c.Email)
 	}
-	if c.Tags == nil {
-		c.Tags = []string{}
-	}
-	if c.Custom == nil {
-		c.Custom = map[string]any{}
-	}
 }
 
 // trimmed takes what is blank for what is not given.

@@ -3,7 +3,6 @@ package resource
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +44,7 @@ type Field struct {
 	Enum []string
 
 	index []int
+	base  bool
 }
 
 // Options are what a definition needs besides the struct.
@@ -85,7 +85,7 @@ func Define[T any, P interface {
 	if d.Name == "" || d.Plural == "" {
 		panic(fmt.Sprintf("resource: %s needs a name and a plural", d.typ))
 	}
-	d.Fields = append(baseFields(), d.read(d.typ, nil)...)
+	d.Fields = append(baseFields(), read(d.typ)...)
 	for i := range d.Fields {
 		f := &d.Fields[i]
 		if d.byName[f.Name] != nil {
@@ -111,7 +111,7 @@ func baseFields() []Field {
 		f, _ := base.FieldByName(goName)
 		return Field{
 			Name: name, Kind: kind, Nullable: nullable, ReadOnly: true, Filter: name != "version", Sort: sortable,
-			index: append([]int{0}, f.Index...),
+			index: append([]int{0}, f.Index...), base: true,
 		}
 	}
 	return []Field{
@@ -123,8 +123,9 @@ func baseFields() []Field {
 	}
 }
 
-func (d *Definition) read(t reflect.Type, at []int) []Field {
-	if t.NumField() == 0 || t.Field(0).Type != reflect.TypeFor[Base]() {
+// read reads the fields of a resource's struct that stand behind its base.
+func read(t reflect.Type) []Field {
+	if t.Kind() != reflect.Struct || t.NumField() == 0 || t.Field(0).Type != reflect.TypeFor[Base]() {
 		panic(fmt.Sprintf("resource: the first field of %s must be resource.Base", t))
 	}
 	var fields []Field
@@ -134,22 +135,31 @@ func (d *Definition) read(t reflect.Type, at []int) []Field {
 			continue
 		}
 		name, _, _ := strings.Cut(sf.Tag.Get("json"), ",")
-		if name == "" || name == "-" {
-			panic(fmt.Sprintf("resource: %s.%s needs a json name", t, sf.Name))
+		if !isName(name) {
+			panic(fmt.Sprintf("resource: %s.%s needs a json name in snake_case", t, sf.Name))
 		}
 		class, ok := sf.Tag.Lookup("api")
 		if !ok || class == "" {
 			panic(fmt.Sprintf("resource: %s.%s is not classified; add an api tag (filter, sort, scan, unique, search, "+
 				"personal, readonly) or api:\"plain\"", t, sf.Name))
 		}
-		f := Field{Name: name, index: append(slices.Clone(at), i)}
+		f := Field{Name: name, index: []int{i}}
+		f.kind(t, sf)
 		f.classify(t, sf, class)
 		fields = append(fields, f)
 	}
 	return fields
 }
 
-func (f *Field) classify(t reflect.Type, sf reflect.StructField, class string) {
+// isName says whether a field may be called that: it stands in JSON, in SQL and in a list's parameters.
+func isName(name string) bool {
+	if name == "" || name == "tenant_id" || name[0] < 'a' || name[0] > 'z' {
+		return false
+	}
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+func (f *Field) kind(t reflect.Type, sf reflect.StructField) {
 	typ := sf.Type
 	if typ.Kind() == reflect.Pointer {
 		f.Nullable, typ = true, typ.Elem()
@@ -165,13 +175,21 @@ func (f *Field) classify(t reflect.Type, sf reflect.StructField, class string) {
 		f.Kind = Integer
 	case typ.Kind() == reflect.Bool:
 		f.Kind = Boolean
-	case typ == reflect.TypeFor[[]string]():
+	case typ == reflect.TypeFor[[]string]() && !f.Nullable:
 		f.Kind = TextList
-	case typ == reflect.TypeFor[map[string]any]():
+	case typ == reflect.TypeFor[map[string]any]() && !f.Nullable:
 		f.Kind = Object
 	default:
 		panic(fmt.Sprintf("resource: %s.%s has a type that a resource cannot keep: %s", t, sf.Name, sf.Type))
 	}
+	for rule := range strings.SplitSeq(sf.Tag.Get("validate"), ",") {
+		if values, ok := strings.CutPrefix(rule, "oneof="); ok && f.Kind == Text {
+			f.Enum = strings.Fields(values)
+		}
+	}
+}
+
+func (f *Field) classify(t reflect.Type, sf reflect.StructField, class string) {
 	for option := range strings.SplitSeq(class, ",") {
 		switch option {
 		case "filter":
@@ -193,18 +211,29 @@ func (f *Field) classify(t reflect.Type, sf reflect.StructField, class string) {
 			panic(fmt.Sprintf("resource: %s.%s has an unknown api option %q", t, sf.Name, option))
 		}
 	}
-	if f.Sort && (f.Kind == TextList || f.Kind == Object || f.Kind == Boolean) {
-		panic(fmt.Sprintf("resource: %s.%s is a %s, which has no order to sort by", t, sf.Name, f.Kind))
+	problem := ""
+	switch {
+	case f.Filter && isReserved(f.Name):
+		problem = "cannot be filtered by: a list's parameter has this name"
+	case f.Sort && (f.Kind == TextList || f.Kind == Object || f.Kind == Boolean):
+		problem = fmt.Sprintf("is a %s, which has no order to sort by", f.Kind)
+	case f.Unique && (f.Kind == TextList || f.Kind == Object || f.Kind == Boolean):
+		problem = fmt.Sprintf("is a %s, which cannot be unique", f.Kind)
+	case f.Search && f.Kind != Text && f.Kind != TextList:
+		problem = fmt.Sprintf("is a %s, which holds no text to search", f.Kind)
+	case f.Scan && !f.Filter && !f.Sort:
+		problem = "is marked scan, which says nothing without filter or sort"
 	}
-	for rule := range strings.SplitSeq(sf.Tag.Get("validate"), ",") {
-		if values, ok := strings.CutPrefix(rule, "oneof="); ok {
-			f.Enum = strings.Fields(values)
-		}
+	if problem != "" {
+		panic(fmt.Sprintf("resource: %s.%s %s", t, sf.Name, problem))
 	}
 }
 
 // New returns an empty record.
-func (d *Definition) New() Entity { return reflect.New(d.typ).Interface().(Entity) } //nolint:forcetypeassert // Define proved it
+func (d *Definition) New() Entity { return entity(reflect.New(d.typ)) }
+
+// entity is a pointer to a record as what Define has proved it to be.
+func entity(p reflect.Value) Entity { return p.Interface().(Entity) } //nolint:forcetypeassert,errcheck // Define proved it
 
 // NewList returns a pointer to an empty slice of pointers to records, for a store to read into.
 func (d *Definition) NewList(capacity int) any {
@@ -219,7 +248,7 @@ func (d *Definition) Entities(list any) []Entity {
 	v := reflect.ValueOf(list).Elem()
 	entities := make([]Entity, v.Len())
 	for i := range entities {
-		entities[i] = v.Index(i).Interface().(Entity) //nolint:forcetypeassert // NewList made it
+		entities[i] = entity(v.Index(i))
 	}
 	return entities
 }
@@ -227,7 +256,8 @@ func (d *Definition) Entities(list any) []Entity {
 // Field returns the field of that name, or nil.
 func (d *Definition) Field(name string) *Field { return d.byName[name] }
 
-// Value returns the field's value in the record; nil for null.
+// Value returns the field's value in the record; nil for null. Text is a string and an integer an int64, whatever type
+// of its own the struct gives them.
 func (f *Field) Value(e Entity) any {
 	v := reflect.ValueOf(e).Elem().FieldByIndex(f.index)
 	if v.Kind() == reflect.Pointer {
@@ -236,7 +266,16 @@ func (f *Field) Value(e Entity) any {
 		}
 		v = v.Elem()
 	}
-	return v.Interface()
+	switch f.Kind { //nolint:exhaustive // the others have one type each
+	case Text:
+		return v.String()
+	case Integer:
+		return v.Int()
+	case Boolean:
+		return v.Bool()
+	default:
+		return v.Interface()
+	}
 }
 
 // Permissions are what may be granted on the resource.

@@ -2,7 +2,10 @@ package resource
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,8 +15,8 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
-// operators are those that each kind of field understands.
-func operators(f *Field) []Op {
+// Operators are those that a filter by the field may have.
+func (f *Field) Operators() []Op {
 	var ops []Op
 	switch f.Kind {
 	case Text, ID:
@@ -52,8 +55,11 @@ func (d *Definition) parseFilter(param, value string) (filter Filter, code, prob
 	if isPath != (f.Kind == Object) || (isPath && path == "") {
 		return Filter{}, "unknown_parameter", "is not written as " + f.example()
 	}
-	if !slices.Contains(operators(f), op) {
-		return Filter{}, "operator", fmt.Sprintf("has no operator %q; those of %s are: %s", clip(string(op)), name, join(operators(f)))
+	if ops := f.Operators(); !slices.Contains(ops, op) {
+		return Filter{}, "operator", fmt.Sprintf("has no operator %q; those of %s are: %s", clip(string(op)), name, join(ops))
+	}
+	if problem := checkText(path); problem != "" {
+		return Filter{}, "value", problem
 	}
 	filter = Filter{Field: f, Op: op, Path: path}
 	if op == Null {
@@ -116,11 +122,8 @@ func splitValues(s string) []string {
 
 // parse reads one value of the field's kind from text; problem says what is wrong with it.
 func (f *Field) parse(text string) (value any, problem string) {
-	if len(text) > maxValueLength {
-		return nil, fmt.Sprintf("has a value that is too long; at most %d bytes", maxValueLength)
-	}
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return nil, "is not UTF-8 text without NUL"
+	if problem := checkText(text); problem != "" {
+		return nil, problem
 	}
 	switch f.Kind {
 	case Text:
@@ -131,7 +134,7 @@ func (f *Field) parse(text string) (value any, problem string) {
 	case TextList:
 		return text, ""
 	case Object:
-		return parseCustom(text), ""
+		return parseCustom(text)
 	case Integer:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
@@ -153,6 +156,17 @@ func (f *Field) parse(text string) (value any, problem string) {
 		return id, ""
 	}
 	return nil, "cannot be filtered"
+}
+
+func checkText(text string) (problem string) {
+	switch {
+	case len(text) > maxValueLength:
+		return fmt.Sprintf("has a value that is too long; at most %d bytes", maxValueLength)
+	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+		return "is not UTF-8 text without NUL"
+	default:
+		return ""
+	}
 }
 
 // parseTime reads an RFC 3339 time, or a date, which is its first moment in UTC.
@@ -178,20 +192,33 @@ func TimeInRange(t time.Time) bool {
 
 // parseCustom gives a value inside an object the JSON type that it reads as: 3 is a number, true a boolean, red a
 // string; a string that reads as something else is written in quotes, as in JSON.
-func parseCustom(text string) any {
+func parseCustom(text string) (value any, problem string) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	var v any
-	if err := decoder.Decode(&v); err != nil || decoder.More() {
-		return text
+	if err := decoder.Decode(&v); err != nil {
+		return text, ""
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return text, ""
 	}
 	switch v := v.(type) {
-	case json.Number, bool, string:
-		return v
+	case json.Number:
+		if f, err := v.Float64(); err != nil || math.Abs(f) > maxNumber {
+			return nil, "is a number out of range"
+		}
+		return v, ""
+	case string:
+		return v, checkText(v)
+	case bool:
+		return v, ""
 	default:
-		return text
+		return text, ""
 	}
 }
+
+// maxNumber is the greatest number inside an object: beyond it a decimal takes absurd space.
+const maxNumber = 1e300
 
 // Position returns where a page ends that ends with this record.
 func (q *Query) Position(e Entity) []any {

@@ -77,13 +77,33 @@ const (
 	maxValueLength  = 1000
 )
 
+// isReserved says whether a parameter means something else than a field, in every list.
+func isReserved(param string) bool {
+	switch param {
+	case "limit", "cursor", "sort", "trashed", "fields":
+		return true
+	default:
+		return false
+	}
+}
+
 // ParseQuery reads a list's parameters. What it does not know or cannot read is a violation that names the parameter.
 func (d *Definition) ParseQuery(params map[string][]string) (Query, error) {
 	q := Query{Sort: d.DefaultSort}
 	q.Limit = page.DefaultLimit
 	var problems []fault.Violation
 	bad := func(param, code, detail string) {
-		problems = append(problems, fault.Violation{Pointer: param, Code: code, Detail: detail})
+		problems = append(problems, fault.Violation{Pointer: clip(param), Code: code, Detail: detail})
+	}
+	reserved := 0
+	for name := range params {
+		if isReserved(name) {
+			reserved++
+		}
+	}
+	if len(params)-reserved > maxFilters {
+		bad("filters", "too_many", fmt.Sprintf("are too many; at most %d", maxFilters))
+		return Query{}, invalidQuery(problems)
 	}
 	names := make([]string, 0, len(params))
 	for name := range params {
@@ -130,17 +150,18 @@ func (d *Definition) ParseQuery(params map[string][]string) (Query, error) {
 			q.Filters = append(q.Filters, filter)
 		}
 	}
-	if len(q.Filters) > maxFilters {
-		bad("filters", "too_many", fmt.Sprintf("are too many; at most %d", maxFilters))
-	}
 	if len(problems) > 0 {
-		return Query{}, &fault.Error{
-			Kind: fault.Malformed, Code: "invalid_query",
-			Detail: "One or more query parameters are not valid; see errors.", Violations: problems,
-		}
+		return Query{}, invalidQuery(problems)
 	}
 	q.Canonical = q.canonical()
 	return q, nil
+}
+
+func invalidQuery(problems []fault.Violation) error {
+	return &fault.Error{
+		Kind: fault.Malformed, Code: "invalid_query",
+		Detail: "One or more query parameters are not valid; see errors.", Violations: problems,
+	}
 }
 
 func (d *Definition) parseSort(value string) ([]Sort, string) {
@@ -160,11 +181,10 @@ func (d *Definition) parseSort(value string) ([]Sort, string) {
 	if len(sorts) > maxSorts {
 		return nil, fmt.Sprintf("names too many fields; at most %d", maxSorts)
 	}
-	last := sorts[len(sorts)-1]
-	if last.Field.Name != "id" {
-		sorts = append(sorts, Sort{Field: d.byName["id"], Desc: last.Desc})
+	if at := slices.IndexFunc(sorts, func(s Sort) bool { return s.Field.Name == "id" }); at >= 0 {
+		return sorts[:at+1], "" // behind the id nothing is left to order
 	}
-	return sorts, ""
+	return append(sorts, Sort{Field: d.byName["id"], Desc: sorts[len(sorts)-1].Desc}), ""
 }
 
 func (d *Definition) parseFields(value string, bad func(string)) []string {
@@ -200,7 +220,7 @@ func clip(s string) string {
 	return s
 }
 
-// Text returns the value in the one form that canonical queries and cursors use.
+// textOf returns the value in the one form that canonical queries and cursors use.
 func textOf(value any) string {
 	switch v := value.(type) {
 	case string:

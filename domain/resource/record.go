@@ -62,7 +62,7 @@ func (d *Definition) changes(before, after Entity) []audit.Change {
 	changes := []audit.Change{}
 	for i := range d.Fields {
 		f := &d.Fields[i]
-		if f.ReadOnly && len(f.index) > 1 { // a field of Base
+		if f.base {
 			continue
 		}
 		var from any
@@ -83,7 +83,7 @@ func (d *Definition) changes(before, after Entity) []audit.Change {
 
 // same compares two values of a field; an empty list or object is the same as none.
 func same(kind Kind, a, b any) bool {
-	switch kind {
+	switch kind { //nolint:exhaustive // the others compare as they are
 	case Time:
 		x, xok := a.(time.Time)
 		y, yok := b.(time.Time)

@@ -105,6 +105,7 @@ func (s *Service) Act(ctx context.Context, scope tenancy.Scope, id tenancy.ID, m
 		if err := apply(e); err != nil {
 			return nil, err
 		}
+		*e.Head() = *before.Head() // what is kept here is no caller's to change
 		if err := s.check(e); err != nil {
 			return nil, err
 		}
@@ -181,10 +182,12 @@ func (s *Service) moved(scope tenancy.Scope, act string, before, e Entity, delet
 	return &record, nil
 }
 
+// check brings the record into the form in which it is kept, and reports the rules that it breaks.
 func (s *Service) check(e Entity) error {
 	if n, ok := e.(Normalizer); ok {
 		n.Normalize()
 	}
+	s.Definition.settle(e)
 	violations := validation.Violations(s.validator, e)
 	if c, ok := e.(Checker); ok {
 		violations = append(violations, c.Check()...)

@@ -31,6 +31,9 @@ func tell(tx *gorm.DB, scope tenancy.Scope, record resource.Record) error {
 }
 
 func tellAudit(tx *gorm.DB, scope tenancy.Scope, entry audit.Entry) error {
+	if entry.Changes == nil {
+		entry.Changes = []audit.Change{}
+	}
 	changes, err := json.Marshal(entry.Changes)
 	if err != nil {
 		return fmt.Errorf("write the audit's changes: %w", err)
@@ -76,15 +79,17 @@ func (s *Audit) ListAudit(ctx context.Context, scope tenancy.Scope, q audit.Quer
 		return nil, err
 	}
 	tx := db.Scoped(ctx, scope).Model(&auditEvent{})
-	for name, value := range map[string]string{"action": q.Action, "resource": q.Resource} {
-		if value != "" {
-			tx = tx.Where(column(name, value))
-		}
+	if q.Action != "" {
+		tx = tx.Where(column("action", q.Action))
 	}
-	for name, value := range map[string]tenancy.ID{"resource_id": q.ResourceID, "actor_id": q.ActorID} {
-		if !value.IsZero() {
-			tx = tx.Where(column(name, value))
-		}
+	if q.Resource != "" {
+		tx = tx.Where(column("resource", q.Resource))
+	}
+	if !q.ResourceID.IsZero() {
+		tx = tx.Where(column("resource_id", q.ResourceID))
+	}
+	if !q.ActorID.IsZero() {
+		tx = tx.Where(column("actor_id", q.ActorID))
 	}
 	at := clause.Column{Table: clause.CurrentTable, Name: "at"}
 	if !q.From.IsZero() {

@@ -30,7 +30,10 @@ func (s *Resources) FindRecord(
 	}
 	e := d.New()
 	err = db.Scoped(ctx, scope).Scopes(Trash(trash)).Where(column("id", id)).Take(e).Error
-	return e, resourceFault(err, d)
+	if err != nil {
+		return nil, resourceFault(err, d)
+	}
+	return e, nil
 }
 
 // ListRecords returns up to one more than the limit, in the query's order.
@@ -41,16 +44,8 @@ func (s *Resources) ListRecords(
 	if err != nil {
 		return nil, err
 	}
-	tx := db.Scoped(ctx, scope).Model(d.New()).Scopes(Trash(q.Trash))
-	for _, f := range q.Filters {
-		tx = tx.Where(condition(f))
-	}
-	if len(q.After) > 0 {
-		tx = tx.Where(beyond(q))
-	}
 	rows := d.NewList(q.Limit + 1)
-	err = tx.Clauses(order(q)).Limit(q.Limit + 1).Find(rows).Error
-	if err != nil {
+	if err := selectRecords(db.Scoped(ctx, scope), d, q).Find(rows).Error; err != nil {
 		return nil, resourceFault(err, d)
 	}
 	return d.Entities(rows), nil
@@ -123,7 +118,8 @@ func (s *Resources) PurgeRecords(
 	}
 	var ids []tenancy.ID
 	err = db.InTx(ctx, scope, func(ctx context.Context) error {
-		tx := forGood(db.Scoped(ctx, scope))
+		ids = nil
+		tx := forGood(db.Scoped(ctx, scope)).Session(&gorm.Session{})
 		deletedAt := clause.Column{Table: clause.CurrentTable, Name: "deleted_at"}
 		err := tx.Model(d.New()).Clauses(clause.Locking{Strength: "UPDATE", Options: "SKIP LOCKED"}).
 			Where(clause.Lt{Column: deletedAt, Value: before}).

@@ -5,20 +5,36 @@ import (
 	"slices"
 	"strings"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"github.com/groundwork-saas/groundwork/domain/resource"
 )
 
+// selectRecords is a list's statement but for where its rows go.
+func selectRecords(tx *gorm.DB, d *resource.Definition, q resource.Query) *gorm.DB {
+	tx = tx.Model(d.New()).Scopes(Trash(q.Trash))
+	for _, f := range q.Filters {
+		tx = tx.Where(condition(f))
+	}
+	if len(q.After) > 0 {
+		tx = tx.Where(beyond(q))
+	}
+	return tx.Clauses(order(q)).Limit(q.Limit + 1)
+}
+
 // condition is a filter as SQL. Names come from definitions, never from requests; values are parameters.
 func condition(f resource.Filter) clause.Expression {
 	name := clause.Column{Table: clause.CurrentTable, Name: f.Field.Name}
 	if f.Field.Kind == resource.Object {
-		contained := make([]clause.Expression, len(f.Values))
+		// clause.Or is no help: with a single member it would be joined to the other conditions by OR.
+		contained := make([]string, len(f.Values))
+		var vars []any
 		for i, value := range f.Values {
-			contained[i] = clause.Expr{SQL: "? @> ?::jsonb", Vars: []any{name, jsonOf(map[string]any{f.Path: value})}}
+			contained[i] = "? @> ?::jsonb"
+			vars = append(vars, name, jsonOf(map[string]any{f.Path: value}))
 		}
-		return clause.Or(contained...)
+		return clause.Expr{SQL: "(" + strings.Join(contained, " OR ") + ")", Vars: vars}
 	}
 	switch f.Op {
 	case resource.Eq:
