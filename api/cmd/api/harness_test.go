@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
+	"github.com/groundwork-saas/groundwork/domain/limits"
+	"github.com/groundwork-saas/groundwork/platform/config"
+	"github.com/groundwork-saas/groundwork/platform/logging"
+	"github.com/groundwork-saas/groundwork/platform/metrics"
+	"github.com/groundwork-saas/groundwork/platform/seal"
+	"github.com/groundwork-saas/groundwork/store/backend"
+	"github.com/groundwork-saas/groundwork/store/databasetest"
+)
+
+// stack is the whole API over a database of the test's own, without Redis.
+type stack struct {
+	*databasetest.Database
+
+	api      *httpapi.API
+	process  *process
+	base     *backend.Backend
+	handler  http.Handler
+	url      string
+	registry *prometheus.Registry
+	logs     *safeBuffer
+	// ahead is how far the API's clock is ahead of the real one, in nanoseconds.
+	ahead atomic.Int64
+}
+
+// password is good enough for the policy, and of nobody.
+const password = "correct horse battery staple" //nolint:gosec // of tests only
+
+func newStack(t *testing.T, change ...func(*settings)) *stack {
+	t.Helper()
+	s := &stack{Database: databasetest.New(t), registry: metrics.New("api"), logs: &safeBuffer{}}
+	masterKey, err := seal.NewMasterKey()
+	require.NoError(t, err)
+	var cfg settings
+	require.NoError(t, config.Load(&cfg, nil, []string{
+		"DATABASE_URL=" + s.AppURL, "REDIS_URL=redis://127.0.0.1:1", "MASTER_KEY=" + masterKey,
+		"RATE_LIMIT_ADDRESS=100000/1s", "RATE_LIMIT_ACCOUNT=1000/1s", "DATABASE_MAX_CONNECTIONS=12",
+	}))
+	for _, c := range change {
+		c(&cfg)
+	}
+	log := logging.New(logging.Config{Output: s.logs, Process: "api"})
+	s.base, err = backend.Open(t.Context(), cfg.Common, log, s.registry, s.now)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.base.Component().Stop(t.Context())) })
+	s.start(t, cfg, log)
+	return s
+}
+
+func (s *stack) start(t *testing.T, cfg settings, log *logrus.Logger) {
+	t.Helper()
+	local, err := limits.NewLocal(limits.LocalConfig{Clock: s.now})
+	require.NoError(t, err)
+	s.process, err = wire(t.Context(), cfg, s.base, local, s.registry, log, s.now)
+	require.NoError(t, err)
+	s.api = s.process.api
+	s.handler, err = s.api.Handler()
+	require.NoError(t, err)
+	server := httptest.NewServer(s.handler)
+	t.Cleanup(server.Close)
+	s.url = server.URL
+}
+
+func (s *stack) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+
+func (s *stack) advance(d time.Duration) { s.ahead.Add(int64(d)) }
+
+// client calls the API with a credential.
+type client struct {
+	stack  *stack
+	token  string
+	header http.Header
+}
+
+func (s *stack) anonymous() *client { return &client{stack: s} }
+
+func (c *client) with(name, value string) *client {
+	h := c.header.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set(name, value)
+	return &client{stack: c.stack, token: c.token, header: h}
+}
+
+// answer is what the API said.
+type answer struct {
+	status int
+	header http.Header
+	raw    string
+	body   map[string]any
+}
+
+// do calls a path under the API's base, or under the origin where it begins with //; body is JSON text, or a value that is written as JSON, or nil.
+func (c *client) do(t testing.TB, method, path string, body any) answer {
+	t.Helper()
+	var reader io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(b)
+	default:
+		data, err := json.Marshal(b)
+		require.NoError(t, err)
+		reader = bytes.NewReader(data)
+	}
+	target := c.stack.url + httpapi.Base + path
+	if rest, ok := strings.CutPrefix(path, "//"); ok {
+		target = c.stack.url + "/" + rest
+	}
+	request, err := http.NewRequestWithContext(t.Context(), method, target, reader)
+	require.NoError(t, err)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+		if method == http.MethodPatch {
+			request.Header.Set("Content-Type", "application/merge-patch+json")
+		}
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	for name, values := range c.header {
+		request.Header[name] = values
+	}
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, response.Body.Close()) }()
+	data, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	a := answer{status: response.StatusCode, header: response.Header, raw: string(data)}
+	if len(data) > 0 {
+		require.NoError(t, json.Unmarshal(data, &a.body), "every body is a JSON object: %s", data)
+	}
+	return a
+}
+
+// must is do, and requires the status.
+func (c *client) must(t testing.TB, status int, method, path string, body any) answer {
+	t.Helper()
+	a := c.do(t, method, path, body)
+	require.Equal(t, status, a.status, "%s %s answered %s", method, path, a.raw)
+	return a
+}
+
+// refused is do, and requires a problem with the status and code.
+func (c *client) refused(t testing.TB, status int, code, method, path string, body any) answer {
+	t.Helper()
+	a := c.must(t, status, method, path, body)
+	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
+	require.Equal(t, code, a.text("code"), "%s %s answered %s", method, path, a.raw)
+	require.NotEmpty(t, a.text("detail"))
+	require.Equal(t, a.header.Get("X-Request-Id"), a.text("request_id"))
+	return a
+}
+
+// at follows keys and returns what is there.
+func (a answer) at(path ...any) any {
+	var v any = a.body
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			m, _ := v.(map[string]any)
+			v = m[step]
+		case int:
+			l, _ := v.([]any)
+			if step >= len(l) {
+				return nil
+			}
+			v = l[step]
+		}
+	}
+	return v
+}
+
+func (a answer) text(path ...any) string {
+	s, _ := a.at(path...).(string)
+	return s
+}
+
+// pointers are where a problem's errors stand.
+func (a answer) pointers() []string {
+	list, _ := a.at("errors").([]any)
+	pointers := make([]string, len(list))
+	for i := range list {
+		pointers[i] = a.text("errors", i, "pointer")
+	}
+	return pointers
+}
+
+// owner is somebody with an organization of their own.
+type owner struct {
+	*client
+
+	email, tenant, user, refresh string
+}
+
+var people atomic.Int64
+
+// signUp makes a user and their organization.
+func (s *stack) signUp(t testing.TB) owner {
+	t.Helper()
+	email := fmt.Sprintf("owner%d@example.com", people.Add(1))
+	a := s.anonymous().must(t, http.StatusCreated, http.MethodPost, "/auth/signup",
+		map[string]any{"name": "Olive Owner", "email": email, "password": password, "organization": "Acme"})
+	return owner{
+		client: &client{stack: s, token: a.text("access_token")}, email: email,
+		tenant: a.text("tenant", "id"), user: a.text("user", "id"), refresh: a.text("refresh_token"),
+	}
+}
+
+// key makes an API key and returns a client that uses it.
+func (o owner) key(t testing.TB, scopes ...string) *client {
+	t.Helper()
+	a := o.must(t, http.StatusCreated, http.MethodPost, "/api-keys", map[string]any{"name": "test", "scopes": scopes})
+	return &client{stack: o.stack, token: a.text("key")}
+}
