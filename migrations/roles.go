@@ -213,30 +213,41 @@ func attributes(r role) string {
 	return login + " " + inherit
 }
 
-// memberships let the migrator and the administrator become the owner, and the owner give functions to the search role.
+// memberships let the migrator and the administrator become the owner, and the owner do as it likes with what the search
+// role owns.
 func (p *provisioner) memberships(ctx context.Context) error {
-	wanted := [][2]string{{"groundwork_migrator", Owner}, {Owner, "groundwork_search"}}
+	wanted := []membership{{"groundwork_migrator", Owner, false}, {Owner, "groundwork_search", true}}
 	if !p.super {
-		wanted = append(wanted, [2]string{p.admin, Owner})
+		wanted = append(wanted, membership{p.admin, Owner, false})
 	}
-	// From PostgreSQL 16 on a membership says by itself what it allows; one that only administers does not allow SET.
-	kind, options := "MEMBER", ""
-	if p.version >= 160000 {
-		kind, options = "SET", " WITH INHERIT FALSE, SET TRUE"
-	}
-	for _, w := range wanted {
+	for _, m := range wanted {
+		// From PostgreSQL 16 on a membership itself says what it allows: the administrator's, who made the role, allows
+		// no SET. Before, it allowed SET always, and what the member inherits is said by its own INHERIT.
+		needs, options := "MEMBER", ""
+		if p.version >= 160000 {
+			needs, options = "SET", " WITH INHERIT FALSE, SET TRUE"
+		}
+		if m.inherits {
+			needs, options = "USAGE", strings.Replace(options, "FALSE", "TRUE", 1)
+		}
 		var is bool
-		if err := p.tx.QueryRow(ctx, `SELECT pg_has_role($1::text::regrole, $2::text::regrole, $3)`, ident(w[0]), ident(w[1]), kind).Scan(&is); err != nil {
-			return fmt.Errorf("look up whether %s may become %s: %w", w[0], w[1], err)
+		if err := p.tx.QueryRow(ctx, `SELECT pg_has_role($1::name, $2::name, $3)`, m.member, m.of, needs).Scan(&is); err != nil {
+			return fmt.Errorf("look up whether %s may become %s: %w", m.member, m.of, err)
 		}
 		if is {
 			continue
 		}
-		if err := p.exec(ctx, "GRANT "+ident(w[1])+" TO "+ident(w[0])+options); err != nil {
-			return fmt.Errorf("let %s become %s: %w", w[0], w[1], err)
+		if err := p.exec(ctx, "GRANT "+ident(m.of)+" TO "+ident(m.member)+options); err != nil {
+			return fmt.Errorf("let %s become %s: %w", m.member, m.of, err)
 		}
 	}
 	return nil
+}
+
+// membership lets a role become another, and where it inherits have the other's rights without that.
+type membership struct {
+	member, of string
+	inherits   bool
 }
 
 func (p *provisioner) databaseRights(ctx context.Context) error {
