@@ -25,6 +25,8 @@ type Request struct {
 	Digest []byte
 	// Content is a hash of what is asked, to tell a repeat from another request under the same key.
 	Content []byte
+	// IsOpen says that the effect is not the tenant's alone: signing in, or making a tenant.
+	IsOpen bool
 }
 
 // Answer is what the first request was told.

@@ -11,9 +11,9 @@ import (
 
 // txn is a transaction of a connection. Nothing is sent before its first statement.
 type txn struct {
-	conn     *conn
-	ctx      context.Context //nolint:containedctx // driver.Tx ends without one
-	session  *session
+	conn    *conn
+	ctx     context.Context //nolint:containedctx // driver.Tx ends without one
+	session *session
 	// current is the session whose setup was sent or deferred last: in the control plane a transaction may go from
 	// tenant to tenant.
 	current  *session

@@ -41,8 +41,7 @@ func (s *Idempotency) Once(
 		return idempotency.Answer{}, false, err
 	}
 	run := func(fn func(ctx context.Context) error) error { return db.InTx(ctx, scope, fn) }
-	if scope.Tenant == tenancy.SystemTenant {
-		// A request of nobody yet: what it does may make a tenant, or be about any.
+	if request.IsOpen { // what it does proves the actor's access by itself
 		run = func(fn func(ctx context.Context) error) error { return db.controlTx(ctx, &scope.Tenant, fn) }
 	}
 	err = run(func(ctx context.Context) error {
@@ -74,7 +73,7 @@ func (s *Idempotency) Once(
 		}
 		return DeferCreate(tx, &idempotencyKey{
 			TenantID: scope.Tenant, Digest: request.Digest, RequestDigest: request.Content, Status: answer.Status,
-			Header: answer.Header, Body: answer.Body, IsSecret: answer.IsSecret,
+			Header: answer.Header, Body: append([]byte{}, answer.Body...), IsSecret: answer.IsSecret,
 			CreatedAt: now, ExpiresAt: now.Add(idempotency.RetainFor),
 		})
 	})

@@ -96,6 +96,9 @@ func (db *DB) inTx(ctx context.Context, s *session, options *sql.TxOptions, fn f
 		if !t.session.sees(s) {
 			return errOtherScope
 		}
+		if s.tenant != t.session.tenant && !s.tenant.IsZero() { // within the control plane: on to another tenant
+			ctx = context.WithValue(ctx, txKey{}, &transaction{db: db, gorm: t.gorm, session: s})
+		}
 		return fn(ctx)
 	}
 	if s.tenant.IsZero() && !s.control {

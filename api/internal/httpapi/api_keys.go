@@ -33,7 +33,7 @@ func apiKeyRoutes(service *apikeys.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: http.StatusOK,
-			Summary: "Read an API key", Answer: apikeys.Key{}, Handle: h.find,
+			Summary: "Read an API key", Answer: apikeys.Key{}, Versioned: true, Handle: h.find,
 		},
 		{
 			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: http.StatusOK,

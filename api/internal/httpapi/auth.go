@@ -75,15 +75,15 @@ func authRoutes(identity Identity) []Route {
 			Summary: "Sign in", Body: sessions.Login{}, Answer: grant, Handle: h.login,
 		},
 		{
-			Method: http.MethodPost, Path: "/auth/refresh", Status: http.StatusOK, Secret: true,
+			Method: http.MethodPost, Path: "/auth/refresh", Status: http.StatusOK, Secret: true, Alone: true,
 			Summary: "Exchange a refresh token for the next pair of tokens", Body: refreshInput{}, Answer: grant, Handle: h.refresh,
 		},
 		{
-			Method: http.MethodPost, Path: "/auth/logout", Access: Signed, Status: http.StatusNoContent,
+			Method: http.MethodPost, Path: "/auth/logout", Access: Signed, Status: http.StatusNoContent, Alone: true,
 			Summary: "End this session", Handle: h.logout,
 		},
 		{
-			Method: http.MethodPost, Path: "/auth/logout/all", Access: Signed, Status: http.StatusNoContent,
+			Method: http.MethodPost, Path: "/auth/logout/all", Access: Signed, Status: http.StatusNoContent, Alone: true,
 			Summary: "End all of your sessions, this one too", Handle: h.logoutEverywhere,
 		},
 		{

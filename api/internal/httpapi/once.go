@@ -7,6 +7,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/idempotency"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
 // kept are the headers of an answer that a repeat shows again.
@@ -30,9 +31,13 @@ func (a *API) once(c *Call, key string) error {
 	}
 	scope := c.Scope
 	principal := string(scope.Actor.Kind) + scope.Actor.ID.String()
+	if c.Route.Access == Public {
+		scope, principal = tenancy.AsSystem(tenancy.SystemTenant, c.RequestID()), "anonymous"
+	}
 	request := idempotency.Request{
 		Digest:  digest(principal, c.gin.Request.Method, c.gin.Request.URL.Path, key),
 		Content: digest(c.gin.Request.URL.RawQuery, string(data)),
+		IsOpen:  c.Route.Access != Tenant,
 	}
 	ctx := c.ctx
 	answer, replayed, err := a.deps.Idempotency.Once(ctx, scope, request, a.deps.Now(), func(ctx context.Context) (idempotency.Answer, error) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
@@ -63,7 +64,7 @@ func writeProblem(w http.ResponseWriter, err error, requestID string, status int
 		h.Set("Retry-After", strconv.Itoa(seconds(f.RetryAfter)))
 	}
 	if f.Location != "" {
-		h.Set("Location", Base+f.Location)
+		h.Set("Location", Base+strings.TrimPrefix(f.Location, Base)) // what was answered before has the base already
 	}
 	if f.Kind == fault.Unauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="api"`)

@@ -45,6 +45,11 @@ type Route struct {
 	Params []string
 	// ReadsQuery says that the handler reads the query itself and refuses what it does not know: a list with filters.
 	ReadsQuery bool
+	// Versioned says that the answer has the ETag of its version; a resource's own record always has.
+	Versioned bool
+	// Alone says that what the route does is committed even where it answers an error: the reuse of a refresh token ends
+	// its session. An Idempotency-Key is of no use there: a repeat meets what the first request did.
+	Alone bool
 	// Secret routes answer with a token or a key: never stored, neither by caches nor for a repeat.
 	Secret bool
 	Handle func(*Call) error

@@ -181,9 +181,7 @@ func (a *API) handle(c *Call) error {
 			return err
 		}
 	}
-	// What is no tenant's (signing in, one's own sessions) is committed by itself, even where it answers an error: the
-	// reuse of a refresh token ends its session. A repeat meets what the first one did.
-	if key := c.Header("Idempotency-Key"); key != "" && c.Route.Method == http.MethodPost && c.Route.Access == Tenant {
+	if key := c.Header("Idempotency-Key"); key != "" && c.Route.Method == http.MethodPost && !c.Route.Alone {
 		return a.once(c, key)
 	}
 	return c.Route.Handle(c)

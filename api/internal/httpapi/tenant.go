@@ -12,7 +12,7 @@ func tenantRoutes(identity Identity) []Route {
 	return []Route{
 		{
 			Method: http.MethodGet, Path: "/tenant", Access: Tenant, Permission: members.TenantRead, Status: http.StatusOK,
-			Summary: "Read your organization", Answer: tenantView{}, Handle: h.find,
+			Summary: "Read your organization", Answer: tenantView{}, Versioned: true, Handle: h.find,
 		},
 		{
 			Method: http.MethodPatch, Path: "/tenant", Access: Tenant, Permission: members.TenantWrite, Status: http.StatusOK,

@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"reflect"
+
+	"github.com/groundwork-saas/groundwork/api/internal/openapi"
+	"github.com/groundwork-saas/groundwork/domain/apikeys"
+	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/resource"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/domain/tenants"
+	"github.com/groundwork-saas/groundwork/domain/users"
+)
+
+// Version is the API's, as its document says it. A change that breaks callers needs another base path.
+const Version = "1.0.0"
+
+// Document describes the table of routes in OpenAPI 3.1.
+func (a *API) Document() *openapi.Document {
+	definitions := map[string]*resource.Definition{}
+	for _, s := range a.deps.Resources {
+		definitions[s.Definition.Plural] = s.Definition
+	}
+	table := openapi.Table{
+		Title: "Groundwork API", Version: Version, Base: Base,
+		Capabilities: capabilities(),
+		Names: map[reflect.Type]string{
+			reflect.TypeFor[audit.Entry]():  "AuditEvent",
+			reflect.TypeFor[audit.Change](): "AuditChange",
+			// A suffix tells what is sent from what is answered: APIKeyInput, APIKeyPatch.
+			reflect.TypeFor[apikeys.Key]():        "APIKey",
+			reflect.TypeFor[apikeys.Input]():      "APIKey",
+			reflect.TypeFor[apikeys.Label]():      "APIKey",
+			reflect.TypeFor[createdKey]():         "CreatedAPIKey",
+			reflect.TypeFor[members.RoleChange](): "Member",
+			reflect.TypeFor[tenants.Settings]():   "Tenant",
+			reflect.TypeFor[users.Profile]():      "Me",
+			reflect.TypeFor[belongingView]():      "OwnTenant",
+		},
+		Enums: map[reflect.Type][]string{
+			reflect.TypeFor[tenancy.ActorKind](): {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
+			reflect.TypeFor[tenants.State]():     {string(tenants.Active), string(tenants.Suspended)},
+		},
+		Parameters: parameters(),
+	}
+	for i := range a.routes {
+		table.Routes = append(table.Routes, describe(&a.routes[i], definitions))
+	}
+	return openapi.Build(table)
+}
+
+func describe(r *Route, definitions map[string]*resource.Definition) openapi.Route {
+	described := openapi.Route{
+		Method: r.Method, Path: r.Template(), Permission: r.Permission, Summary: r.Summary, Status: r.Status,
+		Body: r.Body, Answer: r.Answer, Patch: r.Patch, List: r.IsList, Secret: r.Secret, Versioned: r.Versioned,
+		MaxBody: r.MaxBody, Params: r.Params, Filters: r.ReadsQuery && r.IsList,
+		Resource: definitions[capability(r.Path)],
+	}
+	switch r.Access {
+	case Public:
+		described.Access = openapi.Public
+	case Signed:
+		described.Access = openapi.Session
+	case Tenant:
+		described.Access = openapi.Tenant
+	}
+	return described
+}
+
+// capability is the first part of a path.
+func capability(path string) string {
+	for i := 1; i < len(path); i++ {
+		if path[i] == '/' {
+			return path[1:i]
+		}
+	}
+	return path[1:]
+}
+
+// capabilities describe the groups of routes that are no resources.
+func capabilities() map[string]openapi.Capability {
+	return map[string]openapi.Capability{
+		"auth": {
+			Name:        "Sign-in",
+			Description: "Sign up, sign in, and trade refresh tokens for the next access token. Attempts are limited by address and by account.",
+		},
+		"me":          {Name: "Account", Description: "Who you are: your name and password, your sessions, your organizations."},
+		"tenant":      {Name: "Organization", Description: "The organization that your credential belongs to, and its roles."},
+		"roles":       {Name: "Organization", Description: ""},
+		"members":     {Name: "Members", Description: "Who belongs to the organization, and in what role."},
+		"invitations": {Name: "Invitations", Description: "Ask people into the organization by e-mail; accept such an invitation."},
+		"api-keys": {
+			Name:        "API keys",
+			Description: "Credentials for programs. A key may do what its scopes say, and is shown once, when it is made or rotated.",
+		},
+		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
+	}
+}
+
+// parameters describe the query parameters that are no fields of a resource.
+func parameters() map[string]*openapi.Schema {
+	text := func(description string) *openapi.Schema {
+		most := int64(200)
+		return &openapi.Schema{Type: openapi.Types{"string"}, MaxLength: &most, Description: description}
+	}
+	id := func(description string) *openapi.Schema {
+		return &openapi.Schema{Type: openapi.Types{"string"}, Format: "uuid", Description: description}
+	}
+	moment := func(description string) *openapi.Schema {
+		return &openapi.Schema{Type: openapi.Types{"string"}, Format: "date-time", Description: description}
+	}
+	return map[string]*openapi.Schema{
+		"action":      text("Only this act, such as customer.updated."),
+		"resource":    text("Only what was done to records of this kind, such as customer."),
+		"resource_id": id("Only what was done to this record."),
+		"actor_id":    id("Only what this user or API key did."),
+		"from":        moment("Only what was done then or later."),
+		"to":          moment("Only what was done before."),
+	}
+}
