@@ -27,14 +27,11 @@ func selectRecords(tx *gorm.DB, d *resource.Definition, q resource.Query) *gorm.
 func condition(f resource.Filter) clause.Expression {
 	name := clause.Column{Table: clause.CurrentTable, Name: f.Field.Name}
 	if f.Field.Kind == resource.Object {
-		// clause.Or is no help: with a single member it would be joined to the other conditions by OR.
-		contained := make([]string, len(f.Values))
-		var vars []any
+		contained := make([]clause.Expression, len(f.Values))
 		for i, value := range f.Values {
-			contained[i] = "? @> ?::jsonb"
-			vars = append(vars, name, jsonOf(map[string]any{f.Path: value}))
+			contained[i] = clause.Expr{SQL: "? @> ?::jsonb", Vars: []any{name, jsonOf(map[string]any{f.Path: value})}}
 		}
-		return clause.Expr{SQL: "(" + strings.Join(contained, " OR ") + ")", Vars: vars}
+		return clause.Or(contained...)
 	}
 	switch f.Op {
 	case resource.Eq:
@@ -75,11 +72,15 @@ var floors = map[resource.Kind]string{
 
 // sortKey is what a sort orders by.
 func sortKey(f *resource.Field) clause.Expression {
-	name := clause.Column{Table: clause.CurrentTable, Name: f.Name}
+	return clause.Expr{SQL: sortKeySQL(f, "?"), Vars: []any{clause.Column{Table: clause.CurrentTable, Name: f.Name}}}
+}
+
+// sortKeySQL is a sort's key over a column, as an index must have it.
+func sortKeySQL(f *resource.Field, column string) string {
 	if !f.Nullable {
-		return clause.Expr{SQL: "?", Vars: []any{name}}
+		return column
 	}
-	return clause.Expr{SQL: "coalesce(?, " + floors[f.Kind] + ")", Vars: []any{name}}
+	return "coalesce(" + column + ", " + floors[f.Kind] + ")"
 }
 
 // order is the query's order, turned round for a backward page.

@@ -90,7 +90,9 @@ func over(t *testing.T, stack *storetest.Stack, s resourcetest.Subject) resource
 		Store: postgres.NewResources(router), History: postgres.NewAudit(router), Validator: validate.New(),
 	}
 	s.Tenant = stack.Tenant
-	s.Events = func(tb testing.TB, scope tenancy.Scope) []events.Event { return eventsOf(tb, stack.Database, scope.Tenant) }
+	s.Events = func(tb testing.TB, scope tenancy.Scope) []events.Event {
+		return eventsOf(tb, stack.Database, scope.Tenant)
+	}
 	return s
 }
 
