@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
@@ -39,4 +41,24 @@ func (d *Database) Member(tb testing.TB, tenant tenancy.ID, role string) tenancy
 		Tenant: tenant,
 		Actor:  tenancy.Actor{Kind: tenancy.User, ID: user, Session: session, Version: 1, Role: role},
 	}
+}
+
+// TenantTables are the tables that have a tenant_id, the control plane's among them.
+func (d *Database) TenantTables(tb testing.TB) []string {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), d.AdminURL)
+	if err != nil {
+		tb.Fatalf("connect: %v", err)
+	}
+	defer conn.Close(tb.Context())
+	rows, err := conn.Query(tb.Context(), `select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
+		where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and a.attname = 'tenant_id'`)
+	if err != nil {
+		tb.Fatalf("list the tables: %v", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		tb.Fatalf("list the tables: %v", err)
+	}
+	return names
 }

@@ -72,7 +72,7 @@ func fromServer(err error, pg *pgconn.PgError) error {
 		f.Violations = []fault.Violation{{Pointer: "/" + field, Code: "taken", Detail: "This value is taken."}}
 		return f.Because(err)
 	case "23503":
-		return brokenReference(err, pg, resource)
+		return brokenReference(err, pg)
 	case "23502":
 		return invalid(err, pg.ColumnName, "required", "A value is required.")
 	case "23514":
@@ -107,17 +107,14 @@ func fromServer(err error, pg *pgconn.PgError) error {
 	}
 }
 
-// brokenReference tells a reference to what is not there from the removal of what is referred to. The table that
-// PostgreSQL names is that of the constraint in the first case only; its message is read for no more than that.
-func brokenReference(err error, pg *pgconn.PgError, resource string) error {
-	if strings.Contains(pg.Message, "update or delete on table") || strings.Contains(pg.Detail, "still referenced") {
-		return fault.New(fault.Conflict, "in_use", "Other records refer to it.").Because(err)
+// brokenReference tells a reference to what is not there from the removal of what is referred to. PostgreSQL names the
+// constraint's table in both cases; whose rows were to be removed stands in its message alone.
+func brokenReference(err error, pg *pgconn.PgError) error {
+	if _, rest, ok := strings.Cut(pg.Message, `update or delete on table "`); ok {
+		table, _, _ := strings.Cut(rest, `"`)
+		return fault.New(fault.Conflict, inflection.Singular(table)+".in_use", "Other records refer to it.").Because(err)
 	}
-	field := fieldOf(pg, "_fkey")
-	f := fault.Values(fault.Violation{Pointer: "/" + field, Code: "not_found", Detail: "There is no such record."})
-	f.Location = ""
-	_ = resource
-	return f.Because(err)
+	return invalid(err, fieldOf(pg, "_fkey"), "not_found", "There is no such record.")
 }
 
 func invalid(err error, field, code, detail string) error {

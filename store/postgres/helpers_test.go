@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/store/databasetest"
+	"github.com/groundwork-saas/groundwork/store/sqltest"
 )
 
 // The sample of these tests: a project has tasks, which refer to it with their tenant, and notes, which refer to it
@@ -74,36 +74,26 @@ type sample struct {
 	// Bare is the store as a role for which row level security is not in force: what keeps tenants apart there is the
 	// clauses and the guards alone.
 	Bare *DB
-	// sent is what the test sent, in order.
-	sent *recorder
 }
 
-// recorder keeps the statements that were sent.
-type recorder struct {
-	mu         sync.Mutex
-	statements []string
-}
+type unrecordedKey struct{}
 
-func (r *recorder) observe(_ context.Context, s Statement) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.statements = append(r.statements, s.SQL)
-}
-
-func (r *recorder) all() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]string(nil), r.statements...)
+// record keeps what the tests send for TestMain to look at, but for what they send by hand.
+func record(ctx context.Context, s Statement) {
+	if ctx.Value(unrecordedKey{}) == nil {
+		sqltest.Sent.Record(s.SQL)
+	}
 }
 
 func newSample(tb testing.TB) *sample {
 	tb.Helper()
-	s := &sample{Database: databasetest.New(tb), sent: new(recorder)}
+	s := &sample{Database: databasetest.New(tb)}
 	admin := s.Admin(tb)
 	_, err := admin.PgConn().Exec(tb.Context(), sampleSQL).ReadAll()
 	require.NoError(tb, err)
-	s.App = s.open(tb, Config{URL: s.AppURL, Observe: s.sent.observe})
-	s.Bare = s.open(tb, Config{URL: s.AdminURL, Observe: s.sent.observe})
+	sqltest.Sent.Tables(s.TenantTables(tb)...)
+	s.App = s.open(tb, Config{URL: s.AppURL, Observe: record})
+	s.Bare = s.open(tb, Config{URL: s.AdminURL, Observe: record})
 	return s
 }
 
@@ -152,7 +142,9 @@ func (s *sample) system(tb testing.TB) tenancy.Scope {
 }
 
 // raw is a scoped session for statements by hand.
-func raw(ctx context.Context, db *DB, scope tenancy.Scope) *gorm.DB { return rawOK(db.Scoped(ctx, scope)) }
+func raw(ctx context.Context, db *DB, scope tenancy.Scope) *gorm.DB {
+	return rawOK(db.Scoped(context.WithValue(ctx, unrecordedKey{}, true), scope))
+}
 
 const (
 	waitFor = 10 * time.Second

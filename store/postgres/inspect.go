@@ -213,7 +213,11 @@ func (i inspection) value(v any) error {
 // subquery lets a query of the same scope through; its own guard looks at the rest.
 func (i inspection) subquery(sub *gorm.DB) error {
 	st := sub.Statement
-	if st.SQL.Len() > 0 && !isMarked(st, rawSetting) {
+	if sub.Error != nil {
+		return sub.Error
+	}
+	// Of a condition in a group, gorm takes the WHERE only; of what has a model or SQL, all.
+	if !isMarked(st, rawSetting) && (st.SQL.Len() > 0 || st.Table != "" && st.Model == nil) {
 		return errSubquery
 	}
 	s := sessionOf(st.Context)

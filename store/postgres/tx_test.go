@@ -172,7 +172,9 @@ func TestFence_keeps_a_mover_and_a_tenants_writers_apart(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.App.Scoped(t.Context(), scope).Find(&[]memo{}).Error, "readers do not wait")
 	waits := make(chan error, 1)
-	go func() { waits <- s.App.Scoped(t.Context(), scope).Create(&memo{ID: tenancy.NewID(), Text: "late"}).Error }()
+	go func() {
+		waits <- s.App.Scoped(t.Context(), scope).Create(&memo{ID: tenancy.NewID(), Text: "late"}).Error
+	}()
 	assert.Eventually(t, func() bool {
 		var waiting bool
 		err := s.Bare.sql.QueryRowContext(t.Context(),

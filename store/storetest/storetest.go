@@ -4,10 +4,12 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 
 	"github.com/groundwork-saas/groundwork/store/databasetest"
 	"github.com/groundwork-saas/groundwork/store/postgres"
+	"github.com/groundwork-saas/groundwork/store/sqltest"
 )
 
 // Stack is a database of the test's own, and the store over it as the API's role sees it.
@@ -35,6 +37,14 @@ func (s *Stack) Open(tb testing.TB, config postgres.Config) *postgres.DB {
 	if config.MaxConnections == 0 {
 		config.MaxConnections = 8
 	}
+	observe := config.Observe
+	config.Observe = func(ctx context.Context, statement postgres.Statement) {
+		sqltest.Sent.Record(statement.SQL)
+		if observe != nil {
+			observe(ctx, statement)
+		}
+	}
+	sqltest.Sent.Tables(s.TenantTables(tb)...)
 	db, err := postgres.Open(tb.Context(), config)
 	if err != nil {
 		tb.Fatalf("open the store: %v", err)
