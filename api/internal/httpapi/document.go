@@ -3,7 +3,10 @@ package httpapi
 import (
 	"reflect"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/groundwork-saas/groundwork/api/internal/openapi"
+	"github.com/groundwork-saas/groundwork/api/internal/static"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/members"
@@ -48,6 +51,17 @@ func (a *API) Document() *openapi.Document {
 		table.Routes = append(table.Routes, describe(&a.routes[i], definitions))
 	}
 	return openapi.Build(table)
+}
+
+// mountDocument serves the document; it is built here, once.
+func (a *API) mountDocument(engine *gin.Engine) error {
+	data, err := a.Document().JSON()
+	if err != nil {
+		return err
+	}
+	file := static.New("application/json", data, 300)
+	engine.GET("/openapi.json", func(g *gin.Context) { file.ServeHTTP(g.Writer, g.Request) })
+	return nil
 }
 
 func describe(r *Route, definitions map[string]*resource.Definition) openapi.Route {

@@ -142,6 +142,9 @@ func (a *API) Handler() (http.Handler, error) {
 		c.Header("Cache-Control", "public, max-age=300")
 		c.Data(http.StatusOK, "application/jwk-set+json", a.deps.Identity.KeySet())
 	})
+	if err := a.mountDocument(engine); err != nil {
+		return nil, err
+	}
 	for i := range a.routes {
 		route := &a.routes[i]
 		engine.Handle(route.Method, Base+route.Path, a.serve(route))
