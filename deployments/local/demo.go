@@ -68,19 +68,19 @@ func (d *demo) prepare(ctx context.Context, api apiClient) error {
 		}
 	}
 	d.TenantID = session.Tenant.ID
-	var made map[string]any
+	var made struct {
+		Key string `json:"key"`
+	}
 	key := map[string]any{"name": "Local scripts", "scopes": []string{"*"}}
 	status, err := api.call(ctx, http.MethodPost, "/api/v1/api-keys", session.AccessToken, key, &made)
 	if err != nil {
 		return err
 	}
-	for _, field := range []string{"key", "token", "secret"} {
-		if secret, ok := made[field].(string); ok {
-			d.APIKey = secret
-			return nil
-		}
+	if made.Key == "" {
+		return fmt.Errorf("making an API key was answered with %d and no key", status)
 	}
-	return fmt.Errorf("making an API key was answered with %d and no key", status)
+	d.APIKey = made.Key
+	return nil
 }
 
 // apiClient speaks to the API as anybody would.

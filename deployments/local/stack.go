@@ -64,6 +64,7 @@ func (s *stack) runLocked(ctx, hurry context.Context) (err error) {
 	if s.secrets, err = readSecrets(s.dir, s.variables["MASTER_KEY"]); err != nil {
 		return err
 	}
+	s.out.say("starting; data, logs and secrets are in %s (Ctrl-C stops)", s.shown(""))
 	if err = s.bringUp(ctx); err == nil {
 		s.out.print([]byte(s.summary(s.now().Sub(began))))
 		err = s.watch(ctx)
@@ -193,6 +194,8 @@ func (s *stack) stop(ctx context.Context) error {
 	for range s.children {
 		err = errors.Join(err, <-errs)
 	}
+	// These need no hurrying: nobody uses them any more, and a database that is killed takes longer to come back.
+	ctx = context.WithoutCancel(ctx)
 	if s.redis != nil {
 		err = errors.Join(err, s.redis.Stop(ctx))
 	}
@@ -215,10 +218,9 @@ func (s *stack) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
-	isFull := errors.Is(err, syscall.ENOSPC) || strings.Contains(strings.ToLower(text), "no space left on device")
+	text := strings.ToLower(err.Error())
 	switch {
-	case isFull && !strings.Contains(text, "disk is full"):
+	case errors.Is(err, syscall.ENOSPC), strings.Contains(text, "no space left on device"), strings.Contains(text, "disk is full"):
 		return fmt.Errorf("%w\nThe disk is full: free some space, or choose another directory with LOCAL_DIR", err)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w\n%s must be yours to write to: choose another directory with LOCAL_DIR, or give it back to yourself "+

@@ -44,7 +44,6 @@ func (s *stack) summary(took time.Duration) string {
 	}
 	line("Logs", "%s", s.shown("logs"))
 	line("For scripts", "%s", s.shown(stackFile))
-	line("", "")
 	line("Sign in", "%s with the password %s", s.secrets.Demo.Email, s.secrets.Demo.Password)
 	_ = w.Flush() // into memory
 	fmt.Fprintf(&b, `

@@ -33,7 +33,7 @@ func (c *cluster) explainWith(act string, err error, output []byte) error {
 	hint := ""
 	switch {
 	case errors.Is(err, syscall.ENOSPC), strings.Contains(text, "No space left on device"), strings.Contains(text, "no space left"):
-		hint = "\nThe disk is full: " + describeSpace(c.Dir) + " Free some space, or choose another directory."
+		hint = "\nThe disk is full: " + describeSpace(c.Dir)
 	case errors.Is(err, syscall.EROFS):
 		hint = "\nThe file system of " + c.Dir + " is read-only: choose another directory."
 	case errors.Is(err, os.ErrPermission), strings.Contains(text, "Permission denied"):
@@ -61,7 +61,7 @@ func (c *cluster) checkSpace() error {
 		needed = neededToMake
 	}
 	if free, ok := freeSpace(dir); ok && free < needed {
-		return fmt.Errorf("the disk is full: %s At least %d MiB must be free. Free some space, or choose another directory",
+		return fmt.Errorf("the disk is full: %s At least %d MiB must be free",
 			describeSpace(dir), needed>>20)
 	}
 	return nil

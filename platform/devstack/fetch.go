@@ -40,6 +40,12 @@ func fetch(ctx context.Context, as *unprivileged, logf func(string, ...any)) (st
 		return bin, nil
 	}
 	logf("fetching PostgreSQL %s into %s (once)", fetchedVersion, cache)
+	// What an earlier fetch left that was cut short.
+	if left, err := filepath.Glob(filepath.Join(cache, "fetch-*")); err == nil {
+		for _, dir := range left {
+			_ = os.RemoveAll(dir)
+		}
+	}
 	scratch, err := os.MkdirTemp(cache, "fetch-")
 	if err != nil {
 		return "", fmt.Errorf("make a scratch directory: %w", err)
@@ -58,11 +64,20 @@ func fetch(ctx context.Context, as *unprivileged, logf func(string, ...any)) (st
 		DataPath(filepath.Join(scratch, "run", "data")).
 		BinariesPath(unpacked).
 		Logger(io.Discard))
-	started := server.Start()
-	if started == nil {
-		if err := server.Stop(); err != nil {
-			return "", fmt.Errorf("stop the server that came with the download: %w", err)
+	// It does not listen to a context, so it is left alone with its scratch directory when ours ends.
+	result := make(chan error, 1)
+	go func() {
+		err := server.Start()
+		if err == nil {
+			err = server.Stop()
 		}
+		result <- err
+	}()
+	var started error
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err() //nolint:wrapcheck // the caller says what it was about
+	case started = <-result:
 	}
 	if !isProgram(filepath.Join(unpacked, "bin"), "postgres") {
 		return "", errors.Join(started, errors.New("the download holds no server"))
