@@ -216,11 +216,11 @@ func (f *Field) classify(t reflect.Type, sf reflect.StructField, class string) {
 	case f.Filter && isReserved(f.Name):
 		problem = "cannot be filtered by: a list's parameter has this name"
 	case f.Sort && (f.Kind == TextList || f.Kind == Object || f.Kind == Boolean):
-		problem = fmt.Sprintf("is a %s, which has no order to sort by", f.Kind)
+		problem = fmt.Sprintf("holds %s, which has no order to sort by", f.Kind)
 	case f.Unique && (f.Kind == TextList || f.Kind == Object || f.Kind == Boolean):
-		problem = fmt.Sprintf("is a %s, which cannot be unique", f.Kind)
+		problem = fmt.Sprintf("holds %s, which cannot be unique", f.Kind)
 	case f.Search && f.Kind != Text && f.Kind != TextList:
-		problem = fmt.Sprintf("is a %s, which holds no text to search", f.Kind)
+		problem = fmt.Sprintf("holds %s, which has no text to search", f.Kind)
 	case f.Scan && !f.Filter && !f.Sort:
 		problem = "is marked scan, which says nothing without filter or sort"
 	}

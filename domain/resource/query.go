@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -153,6 +154,10 @@ func (d *Definition) ParseQuery(params map[string][]string) (Query, error) {
 	if len(problems) > 0 {
 		return Query{}, invalidQuery(problems)
 	}
+	// However the parameters are spelled, the same conditions are the same query.
+	slices.SortStableFunc(q.Filters, func(a, b Filter) int {
+		return cmp.Or(cmp.Compare(a.Field.Name, b.Field.Name), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Op, b.Op))
+	})
 	q.Canonical = q.canonical()
 	return q, nil
 }

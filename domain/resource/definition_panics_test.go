@@ -1,0 +1,164 @@
+package resource_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/groundwork-saas/groundwork/domain/resource"
+)
+
+func define[T any, P interface {
+	*T
+	resource.Entity
+}](options resource.Options,
+) func() {
+	return func() { resource.Define[T, P](options) }
+}
+
+// lateBase is an entity, and has its base in the wrong place.
+type lateBase struct {
+	Name string `json:"name" api:"plain"`
+	resource.Base
+}
+
+// ownHead is an entity without a base.
+type ownHead struct {
+	Name string `json:"name" api:"plain"`
+}
+
+func (*ownHead) Head() *resource.Base { return &resource.Base{} }
+
+func TestDefine_panics_where_a_declaration_does_not_add_up(t *testing.T) {
+	t.Parallel()
+	type (
+		good   struct{ resource.Base }
+		noJSON struct {
+			resource.Base
+			Name string `api:"plain"`
+		}
+		hidden struct {
+			resource.Base
+			Name string `json:"-" api:"plain"`
+		}
+		camel struct {
+			resource.Base
+			Name string `json:"firstName" api:"plain"`
+		}
+		dotted struct {
+			resource.Base
+			Name string `json:"a.b" api:"plain"`
+		}
+		tenant struct {
+			resource.Base
+			Name string `json:"tenant_id" api:"plain"`
+		}
+		unclassified struct {
+			resource.Base
+			Name string `json:"name"`
+		}
+		emptyClass struct {
+			resource.Base
+			Name string `json:"name" api:""`
+		}
+		unknownOption struct {
+			resource.Base
+			Name string `json:"name" api:"filter,sorted"`
+		}
+		base struct {
+			resource.Base
+			Name int64 `json:"version" api:"plain"`
+		}
+		float struct {
+			resource.Base
+			Rate float64 `json:"rate" api:"plain"`
+		}
+		nested struct {
+			resource.Base
+			Lines []int64 `json:"lines" api:"plain"`
+		}
+		nullList struct {
+			resource.Base
+			Tags *[]string `json:"tags" api:"plain"`
+		}
+		nullObject struct {
+			resource.Base
+			Custom *map[string]any `json:"custom" api:"plain"`
+		}
+		sortedList struct {
+			resource.Base
+			Tags []string `json:"tags" api:"sort"`
+		}
+		sortedBool struct {
+			resource.Base
+			Is bool `json:"is" api:"sort"`
+		}
+		sortedObject struct {
+			resource.Base
+			Custom map[string]any `json:"custom" api:"filter,sort"`
+		}
+		uniqueList struct {
+			resource.Base
+			Tags []string `json:"tags" api:"unique"`
+		}
+		searchedTime struct {
+			resource.Base
+			At time.Time `json:"at" api:"search"`
+		}
+		scanOnly struct {
+			resource.Base
+			Name string `json:"name" api:"scan"`
+		}
+		limitFilter struct {
+			resource.Base
+			Limit int64 `json:"limit" api:"filter"`
+		}
+	)
+	options := resource.Options{Name: "thing", Plural: "things"}
+	sorted := func(order string) resource.Options {
+		return resource.Options{Name: "thing", Plural: "things", DefaultSort: order}
+	}
+	for name, c := range map[string]struct {
+		define func()
+		says   string
+	}{
+		"no name":                {define[good](resource.Options{Plural: "things"}), "needs a name and a plural"},
+		"no plural":              {define[good](resource.Options{Name: "thing"}), "needs a name and a plural"},
+		"no base":                {define[ownHead](options), "the first field of resource_test.ownHead must be resource.Base"},
+		"a base that is late":    {define[lateBase](options), "the first field of resource_test.lateBase must be resource.Base"},
+		"no json name":           {define[noJSON](options), "noJSON.Name needs a json name in snake_case"},
+		"no JSON at all":         {define[hidden](options), "hidden.Name needs a json name in snake_case"},
+		"camel case":             {define[camel](options), "camel.Name needs a json name in snake_case"},
+		"a dot":                  {define[dotted](options), "dotted.Name needs a json name in snake_case"},
+		"the tenant":             {define[tenant](options), "tenant.Name needs a json name in snake_case"},
+		"no class":               {define[unclassified](options), "unclassified.Name is not classified; add an api tag"},
+		"an empty class":         {define[emptyClass](options), "emptyClass.Name is not classified; add an api tag"},
+		"an unknown option":      {define[unknownOption](options), `unknownOption.Name has an unknown api option "sorted"`},
+		"a name of the base":     {define[base](options), `base has two fields named "version"`},
+		"a float":                {define[float](options), "float.Rate has a type that a resource cannot keep: float64"},
+		"a list of numbers":      {define[nested](options), "nested.Lines has a type that a resource cannot keep"},
+		"a list that is null":    {define[nullList](options), "nullList.Tags has a type that a resource cannot keep: *[]string"},
+		"an object that is null": {define[nullObject](options), "nullObject.Custom has a type that a resource cannot keep"},
+		"a sorted list":          {define[sortedList](options), "which has no order to sort by"},
+		"a sorted boolean":       {define[sortedBool](options), "which has no order to sort by"},
+		"a sorted object":        {define[sortedObject](options), "which has no order to sort by"},
+		"a unique list":          {define[uniqueList](options), "which cannot be unique"},
+		"a time to search":       {define[searchedTime](options), "no text to search"},
+		"a scan for nothing":     {define[scanOnly](options), "scanOnly.Name is marked scan, which says nothing without filter or sort"},
+		"a parameter's name":     {define[limitFilter](options), "limitFilter.Limit cannot be filtered by: a list's parameter has this name"},
+		"an unknown default":     {define[good](sorted("name")), `the default sort of resource_test.good: cannot sort by "name"`},
+		"a default twice":        {define[good](sorted("created_at,-created_at")), `names "created_at" twice`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			defer func() {
+				said, ok := recover().(string)
+				assert.True(t, ok, "it does not panic with a text")
+				assert.Contains(t, said, "resource: ")
+				assert.Contains(t, said, c.says)
+			}()
+			c.define()
+		})
+	}
+}
