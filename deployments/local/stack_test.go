@@ -20,7 +20,7 @@ import (
 	"github.com/groundwork-saas/groundwork/platform/devstack/proc"
 )
 
-const soon = time.Minute
+const soon = 3 * time.Minute // to build on a machine that is busy
 
 // screen keeps what a stack prints.
 type screen struct {

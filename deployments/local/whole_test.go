@@ -79,7 +79,7 @@ func (w *whole) start(t *testing.T, by string) *wholeRun {
 	})
 	// Not stack.json, which a run that was killed has left.
 	const up = "Groundwork is up"
-	proc.Poll(t.Context(), 3*soon, func() bool {
+	proc.Poll(t.Context(), soon, func() bool {
 		select {
 		case <-r.process.Done():
 			return true

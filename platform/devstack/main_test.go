@@ -19,7 +19,7 @@ import (
 	"github.com/groundwork-saas/groundwork/platform/devstack/proc"
 )
 
-const soon = 20 * time.Second
+const soon = time.Minute
 
 // scene is what the test binary says when it plays a process that is killed.
 type scene struct {
