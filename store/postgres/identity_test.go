@@ -234,7 +234,9 @@ func oldHash(tb testing.TB, password string) string {
 // hasher is the platform's as the domain takes it.
 type hasher struct{ *passwords.Hasher }
 
-func (hasher) Check(password string, about ...string) string { return passwords.Check(password, about...) }
+func (hasher) Check(password string, about ...string) string {
+	return passwords.Check(password, about...)
+}
 
 func (h hasher) Verify(ctx context.Context, password, hash string) (ok, outdated bool, err error) {
 	if hash == "" {

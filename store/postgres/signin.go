@@ -22,7 +22,7 @@ import (
 // committed: whoever disables the user, replaces the password or removes the member at that moment waits, and then
 // ends this session too.
 
-// SignUp saves a user, their tenant, their ownership and their session, in one round trip.
+// SignUp saves a user, their tenant, their ownership and their session.
 func (i *Identity) SignUp(ctx context.Context, user users.User, tenant tenants.Tenant, fresh sessions.Fresh) error {
 	scope := actsIn(tenant.ID, user.ID, fresh.RequestID)
 	now := user.CreatedAt
@@ -53,10 +53,12 @@ func (i *Identity) SignUp(ctx context.Context, user users.User, tenant tenants.T
 
 const insertMember = "insert into memberships (tenant_id, user_id, role, version, created_at, updated_at) values ($1, $2, $3, 1, $4, $4)"
 
+// insertUser is sent at once: in a transaction that was joined, the commit that would take it along is somebody else's.
 func insertUser(tx *gorm.DB, u users.User) error {
-	return Defer(tx, `insert into users (id, email, name, password_hash, state, version, created_at, updated_at)
+	_, err := affect(tx, `insert into users (id, email, name, password_hash, state, version, created_at, updated_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		u.ID, u.Email, u.Name, u.PasswordHash, string(u.State), u.Version, u.CreatedAt, u.UpdatedAt)
+	return err
 }
 
 func tellJoined(tx *gorm.DB, scope tenancy.Scope, now time.Time, user tenancy.ID, role string) error {

@@ -62,20 +62,34 @@ func TestSignUpAndIn(t *testing.T) {
 		post(t, "/auth/login", map[string]any{"email": a.Email, "password": goodPassword, "admin": true}).problem(http.StatusUnprocessableEntity, "validation_failed")
 		post(t, "/auth/login", `{"email": "`+a.Email+`", "password": "\u0000"}`).problem(http.StatusUnprocessableEntity, "validation_failed")
 		post(t, "/auth/refresh", map[string]any{"refresh_token": "nonsense"}).problem(http.StatusUnauthorized, "auth.refresh_invalid")
-		post(t, "/auth/refresh", map[string]any{"refresh_token": a.Access}).problem(http.StatusUnprocessableEntity, "validation_failed")
+		post(t, "/auth/refresh", map[string]any{"refresh_token": a.Access}).problem(http.StatusUnauthorized, "auth.refresh_invalid")
 		post(t, "/invitations/accept", map[string]any{"token": "nonsense", "name": "N", "password": goodPassword}).problem(http.StatusNotFound, "invitation.not_found")
 		s.suspend(t, a.Tenant)
 		post(t, "/auth/login", map[string]any{"email": a.Email, "password": goodPassword}).problem(http.StatusForbidden, "tenant.suspended")
 	})
-	t.Run("takes_an_idempotency_key_for_what_it_is_worth", func(t *testing.T) {
+	t.Run("takes_an_idempotency_key", func(t *testing.T) {
 		t.Parallel()
 		in := map[string]any{"name": "K", "email": "keyed@example.test", "password": goodPassword, "organization": "K"}
 		r := post(t, "/auth/signup", in, "Idempotency-Key", "k1").want(http.StatusCreated)
-		post(t, "/auth/signup", in, "Idempotency-Key", "k1").problem(http.StatusConflict, "auth.email_taken")
-		for _, path := range []string{"/auth/logout/all", "/auth/logout"} {
-			s.call(t, http.MethodPost, base+path, r.text("access_token"), nil, "Idempotency-Key", "k2")
+		post(t, "/auth/signup", in, "Idempotency-Key", "k1").problem(http.StatusConflict, "idempotency_secret_not_kept")
+		post(t, "/auth/signup", in, "Idempotency-Key", "k2").problem(http.StatusConflict, "auth.email_taken")
+		in = map[string]any{"email": "keyed@example.test", "password": goodPassword}
+		post(t, "/auth/login", in, "Idempotency-Key", "k3").want(http.StatusOK)
+		post(t, "/auth/login", in, "Idempotency-Key", "k3").problem(http.StatusConflict, "idempotency_secret_not_kept")
+
+		access, host := r.text("access_token"), s.signUp(t)
+		invitation := s.call(t, http.MethodPost, base+"/invitations", host.Access, map[string]any{"email": "keyed@example.test", "role": "viewer"}).want(http.StatusCreated)
+		accept := map[string]any{"token": invitation.text("token"), "password": goodPassword}
+		post(t, "/invitations/accept", accept, "Idempotency-Key", "k4").want(http.StatusOK)
+		s.call(t, http.MethodPost, base+"/auth/switch", access, map[string]any{"tenant_id": host.Tenant}, "Idempotency-Key", "k5").want(http.StatusOK)
+		password := map[string]any{"current_password": goodPassword, "new_password": "another horse battery staple"}
+		for range 2 {
+			s.call(t, http.MethodPost, base+"/me/password", access, password, "Idempotency-Key", "k6").want(http.StatusNoContent)
 		}
-		post(t, "/auth/refresh", map[string]any{"refresh_token": r.text("refresh_token")}, "Idempotency-Key", "k3").problem(http.StatusUnauthorized, "auth.revoked")
+		for _, path := range []string{"/auth/logout/all", "/auth/logout"} {
+			s.call(t, http.MethodPost, base+path, access, nil, "Idempotency-Key", "k7")
+		}
+		post(t, "/auth/refresh", map[string]any{"refresh_token": r.text("refresh_token")}, "Idempotency-Key", "k8").problem(http.StatusUnauthorized, "auth.revoked")
 	})
 	t.Run("ends_a_session_whose_token_is_used_again_even_under_an_idempotency_key", func(t *testing.T) {
 		t.Parallel()
