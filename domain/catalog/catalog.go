@@ -3,6 +3,7 @@ package catalog
 
 import (
 	"github.com/groundwork-saas/groundwork/domain/customers"
+	"github.com/groundwork-saas/groundwork/domain/orders"
 	"github.com/groundwork-saas/groundwork/domain/resource"
 )
 
@@ -10,6 +11,7 @@ import (
 func All() []*resource.Definition {
 	return []*resource.Definition{
 		customers.Definition(),
+		orders.Definition(),
 	}
 }
 

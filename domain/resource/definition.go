@@ -21,6 +21,7 @@ const (
 	ID       Kind = "id"        // tenancy.ID
 	TextList Kind = "text_list" // []string
 	Object   Kind = "object"    // map[string]any
+	List     Kind = "list"      // a slice of structs, which belong to the record
 )
 
 // Field is one field of a resource. Its name is the same in JSON, in the database and in the API.
@@ -40,6 +41,12 @@ type Field struct {
 	Personal bool
 	// ReadOnly fields are set by Groundwork or by business acts, never by a body.
 	ReadOnly bool
+	// Backfill fields are read-only too, but for who may bring history in.
+	Backfill bool
+	// Sequence fields are given in turn where they are left out: 1, 2, 3 and so on.
+	Sequence bool
+	// References is whose id the field holds; nil for nobody's.
+	References *Definition
 	// Enum are the values a text may have; nil for any.
 	Enum []string
 
@@ -55,6 +62,10 @@ type Options struct {
 	Plural string
 	// DefaultSort is the order of a list that asks for none; "-id" (newest first) where it is "".
 	DefaultSort string
+	// References are the fields that hold ids of other resources' records, which must be there and live.
+	References map[string]*Definition
+	// Acts are what can be done to a record besides changing it.
+	Acts []Act
 }
 
 // Definition is a resource as everything but its business knows it.
@@ -63,6 +74,7 @@ type Definition struct {
 	Plural      string
 	DefaultSort []Sort
 	Fields      []Field
+	Acts        []Act
 
 	typ    reflect.Type
 	byName map[string]*Field
@@ -79,7 +91,7 @@ func Define[T any, P interface {
 }](options Options,
 ) *Definition {
 	d := &Definition{
-		Name: options.Name, Plural: options.Plural,
+		Name: options.Name, Plural: options.Plural, Acts: options.Acts,
 		typ: reflect.TypeFor[T](), byName: map[string]*Field{},
 	}
 	if d.Name == "" || d.Plural == "" {
@@ -92,6 +104,13 @@ func Define[T any, P interface {
 			panic(fmt.Sprintf("resource: %s has two fields named %q", d.typ, f.Name))
 		}
 		d.byName[f.Name] = f
+	}
+	for name, referred := range options.References {
+		f := d.byName[name]
+		if f == nil || f.Kind != ID || !strings.HasSuffix(name, "_id") {
+			panic(fmt.Sprintf("resource: %s refers by %q, which is no field that holds an id and is named so", d.typ, name))
+		}
+		f.References = referred
 	}
 	order := options.DefaultSort
 	if order == "" {
@@ -179,6 +198,8 @@ func (f *Field) kind(t reflect.Type, sf reflect.StructField) {
 		f.Kind = TextList
 	case typ == reflect.TypeFor[map[string]any]() && !f.Nullable:
 		f.Kind = Object
+	case typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Struct && !f.Nullable:
+		f.Kind = List
 	default:
 		panic(fmt.Sprintf("resource: %s.%s has a type that a resource cannot keep: %s", t, sf.Name, sf.Type))
 	}
@@ -206,6 +227,10 @@ func (f *Field) classify(t reflect.Type, sf reflect.StructField, class string) {
 			f.Personal = true
 		case "readonly":
 			f.ReadOnly = true
+		case "backfill":
+			f.Backfill = true
+		case "sequence":
+			f.Sequence = true
 		case "plain":
 		default:
 			panic(fmt.Sprintf("resource: %s.%s has an unknown api option %q", t, sf.Name, option))
@@ -219,6 +244,10 @@ func (f *Field) classify(t reflect.Type, sf reflect.StructField, class string) {
 		problem = fmt.Sprintf("holds %s, which has no order to sort by", f.Kind)
 	case f.Unique && (f.Kind == TextList || f.Kind == Object || f.Kind == Boolean):
 		problem = fmt.Sprintf("holds %s, which cannot be unique", f.Kind)
+	case (f.Filter || f.Sort || f.Unique) && f.Kind == List:
+		problem = "is a list, which can only be plain"
+	case f.Sequence && (f.Kind != Text || f.Nullable || !f.Unique):
+		problem = "is a sequence, which must be a string and unique"
 	case f.Search && f.Kind != Text && f.Kind != TextList:
 		problem = fmt.Sprintf("holds %s, which has no text to search", f.Kind)
 	case f.Scan && !f.Filter && !f.Sort:
@@ -253,6 +282,15 @@ func (d *Definition) Entities(list any) []Entity {
 	return entities
 }
 
+// ListOf returns the records as a slice of their own type, for a store to write from.
+func (d *Definition) ListOf(entities []Entity) any {
+	list := reflect.MakeSlice(reflect.SliceOf(reflect.PointerTo(d.typ)), len(entities), len(entities))
+	for i, e := range entities {
+		list.Index(i).Set(reflect.ValueOf(e))
+	}
+	return list.Interface()
+}
+
 // Field returns the field of that name, or nil.
 func (d *Definition) Field(name string) *Field { return d.byName[name] }
 
@@ -280,5 +318,14 @@ func (f *Field) Value(e Entity) any {
 
 // Permissions are what may be granted on the resource.
 func (d *Definition) Permissions() []string {
-	return []string{d.Plural + ":read", d.Plural + ":write", d.Plural + ":delete"}
+	permissions := []string{d.Plural + ":read", d.Plural + ":write", d.Plural + ":delete"}
+	for i := range d.Fields {
+		if d.Fields[i].Backfill {
+			return append(permissions, d.BackfillPermission())
+		}
+	}
+	return permissions
 }
+
+// BackfillPermission is what one needs to bring history in.
+func (d *Definition) BackfillPermission() string { return d.Plural + ":backfill" }

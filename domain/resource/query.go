@@ -3,6 +3,7 @@ package resource
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,8 @@ type Query struct {
 	Trash Trash
 	// Fields are the ones to answer with; nil for all.
 	Fields []string
+	// Expand names the references whose records are answered with each.
+	Expand []string
 	// Cursor is as the caller sent it: the transport that sealed it opens it into Request.
 	Cursor string
 	// Canonical names the filters, the order and the trash in one form, so that a cursor can be bound to them.
@@ -81,7 +84,7 @@ const (
 // isReserved says whether a parameter means something else than a field, in every list.
 func isReserved(param string) bool {
 	switch param {
-	case "limit", "cursor", "sort", "trashed", "fields":
+	case "limit", "cursor", "sort", "trashed", "fields", "expand":
 		return true
 	default:
 		return false
@@ -135,6 +138,8 @@ func (d *Definition) ParseQuery(params map[string][]string) (Query, error) {
 				continue
 			}
 			q.Sort = sorts
+		case "expand":
+			q.Expand = d.parseExpand(value, func(detail string) { bad(name, "expand", detail) })
 		case "trashed":
 			q.Trash = Trash(value)
 			if q.Trash != WithTrash && q.Trash != TrashOnly {
@@ -190,6 +195,25 @@ func (d *Definition) parseSort(value string) ([]Sort, string) {
 		return sorts[:at+1], "" // behind the id nothing is left to order
 	}
 	return append(sorts, Sort{Field: d.byName["id"], Desc: sorts[len(sorts)-1].Desc}), ""
+}
+
+func (d *Definition) parseExpand(value string, bad func(string)) []string {
+	references := d.References()
+	var names []string
+	for name := range strings.SplitSeq(value, ",") {
+		switch {
+		case references[name] == nil && len(references) == 0:
+			bad("is not taken here: a " + d.Name + " refers to nothing")
+			return nil
+		case references[name] == nil:
+			bad(fmt.Sprintf("there is nothing called %q to expand; one or more of: %s", clip(name),
+				strings.Join(slices.Sorted(maps.Keys(references)), ", ")))
+			return nil
+		case !slices.Contains(names, name):
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (d *Definition) parseFields(value string, bad func(string)) []string {

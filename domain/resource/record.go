@@ -88,11 +88,11 @@ func same(kind Kind, a, b any) bool {
 		x, xok := a.(time.Time)
 		y, yok := b.(time.Time)
 		return xok == yok && x.Equal(y)
-	case TextList, Object:
+	case TextList, Object, List:
 		if length(a) == 0 && length(b) == 0 {
 			return true
 		}
-		if kind == Object {
+		if kind != TextList {
 			x, errX := json.Marshal(a)
 			y, errY := json.Marshal(b)
 			return errX == nil && errY == nil && bytes.Equal(x, y)

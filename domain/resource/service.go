@@ -24,11 +24,30 @@ type Store interface {
 	// one transaction. A nil record from decide means that nothing changed and nothing is written.
 	UpdateRecord(ctx context.Context, scope tenancy.Scope, d *Definition, id tenancy.ID, trash Trash,
 		decide func(Entity) (*Record, error)) (Entity, error)
+	// Transact runs fn in one transaction; the calls that fn makes with its context join it.
+	Transact(ctx context.Context, scope tenancy.Scope, fn func(ctx context.Context) error) error
+	// FindRecords returns the records that have one of the values in the field, in one statement; none for no values.
+	FindRecords(ctx context.Context, scope tenancy.Scope, d *Definition, f *Field, values []any, how Finding) ([]Entity, error)
+	// WriteRecords writes new and changed records and what is told of them, in one round trip.
+	WriteRecords(ctx context.Context, scope tenancy.Scope, d *Definition, inserted, updated []Entity, records []Record) error
+	// NextNumbers returns the next n numbers of a sequence, none of which a live record has.
+	NextNumbers(ctx context.Context, scope tenancy.Scope, d *Definition, f *Field, n int) ([]string, error)
 	// PurgeRecords removes up to limit records that were deleted before a time, writes what tell says of each, and
 	// returns how many they were.
 	PurgeRecords(ctx context.Context, scope tenancy.Scope, d *Definition, before time.Time, limit int,
 		tell func(id tenancy.ID) audit.Entry) (int, error)
 }
+
+// Finding is how records are found.
+type Finding int
+
+// Look finds live records, LookInTrash deleted ones too, Hold live ones, and keeps others from changing them until the
+// transaction ends.
+const (
+	Look Finding = iota
+	LookInTrash
+	Hold
+)
 
 // Service is what a resource can do without any code of its own.
 type Service struct {
@@ -78,12 +97,17 @@ func (s *Service) Find(ctx context.Context, scope tenancy.Scope, id tenancy.ID, 
 
 // Create checks and keeps a new record; its id, version and times are set here.
 func (s *Service) Create(ctx context.Context, scope tenancy.Scope, e Entity) error {
-	now := s.moment()
-	*e.Head() = Base{ID: tenancy.NewID(), TenantID: scope.Tenant, Version: 1, CreatedAt: now, UpdatedAt: now}
-	if err := s.check(e); err != nil {
+	if err := s.begin(scope, e); err != nil {
 		return err
 	}
-	record, err := s.Definition.record(scope, Created, nil, e, now)
+	for _, f := range s.Definition.sequences() {
+		if f.Value(e) == unnumbered {
+			if err := s.assign(ctx, scope, f, []Entity{e}); err != nil {
+				return err
+			}
+		}
+	}
+	record, err := s.Definition.record(scope, Created, nil, e, e.Head().CreatedAt)
 	if err != nil {
 		return err
 	}
@@ -102,23 +126,47 @@ func (s *Service) Act(ctx context.Context, scope tenancy.Scope, id tenancy.ID, m
 			return nil, err
 		}
 		before := s.Definition.clone(e)
-		if err := apply(e); err != nil {
-			return nil, err
-		}
-		*e.Head() = *before.Head() // what is kept here is no caller's to change
-		if err := s.check(e); err != nil {
-			return nil, err
-		}
-		if len(s.Definition.changes(before, e)) == 0 {
-			return nil, nil //nolint:nilnil // no record is the store's word for "nothing changed"
-		}
-		if guard, ok := before.(ChangeGuard); ok && act == Updated {
-			if err := guard.MayBecome(e); err != nil {
-				return nil, err
-			}
+		changed, err := s.alter(e, before, act, apply)
+		if err != nil || !changed {
+			return nil, err // no record is the store's word for "nothing changed"
 		}
 		return s.moved(scope, act, before, e, nil)
 	})
+}
+
+// begin makes a record a new one, and checks it.
+func (s *Service) begin(scope tenancy.Scope, e Entity) error {
+	now := s.moment()
+	*e.Head() = Base{ID: tenancy.NewID(), TenantID: scope.Tenant, Version: 1, CreatedAt: now, UpdatedAt: now}
+	s.Definition.reserve(e)
+	return s.check(e)
+}
+
+// alter lets apply change a record, checks it, and says whether it is another one than before now.
+func (s *Service) alter(e, before Entity, act string, apply func(Entity) error) (bool, error) {
+	if err := apply(e); err != nil {
+		return false, err
+	}
+	*e.Head() = *before.Head() // what is kept here is no caller's to change
+	if err := s.check(e); err != nil {
+		return false, err
+	}
+	if len(s.Definition.changes(before, e)) == 0 {
+		return false, nil
+	}
+	if guard, ok := before.(ChangeGuard); ok && act == Updated {
+		if err := guard.MayBecome(e); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func mayBeDeleted(e Entity) error {
+	if guard, ok := e.(DeleteGuard); ok {
+		return guard.MayBeDeleted()
+	}
+	return nil
 }
 
 // Delete moves a record to the trash.
@@ -127,10 +175,8 @@ func (s *Service) Delete(ctx context.Context, scope tenancy.Scope, id tenancy.ID
 		if err := match.check(e.Head(), s.Definition.Name); err != nil {
 			return nil, err
 		}
-		if guard, ok := e.(DeleteGuard); ok {
-			if err := guard.MayBeDeleted(); err != nil {
-				return nil, err
-			}
+		if err := mayBeDeleted(e); err != nil {
+			return nil, err
 		}
 		now := s.moment()
 		return s.moved(scope, Deleted, e, e, &now)

@@ -22,6 +22,10 @@ func (d *Definition) settle(e Entity) {
 			}
 			v = v.Elem()
 		}
+		if f.Kind == List && v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+			continue
+		}
 		switch kept := v.Interface().(type) {
 		case time.Time:
 			v.Set(reflect.ValueOf(kept.UTC().Truncate(time.Microsecond)))

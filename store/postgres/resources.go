@@ -55,18 +55,7 @@ func (s *Resources) ListRecords(
 func (s *Resources) InsertRecord(
 	ctx context.Context, scope tenancy.Scope, d *resource.Definition, e resource.Entity, record resource.Record,
 ) error {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return err
-	}
-	err = db.InTx(ctx, scope, func(ctx context.Context) error {
-		tx := db.Scoped(ctx, scope)
-		if err := DeferCreate(tx, e); err != nil {
-			return err
-		}
-		return tell(tx, scope, record)
-	})
-	return resourceFault(err, d)
+	return s.WriteRecords(ctx, scope, d, []resource.Entity{e}, nil, []resource.Record{record})
 }
 
 // UpdateRecord loads one record under a lock, lets decide change it, and writes it with what decide returns. That is
@@ -91,12 +80,7 @@ func (s *Resources) UpdateRecord(
 		if err != nil || record == nil {
 			return err
 		}
-		update := tx.Session(&gorm.Session{DryRun: true}).Scopes(Trash(resource.WithTrash)).Model(e).
-			Where(column("id", id)).Select("*").Omit("tenant_id", "id", "created_at").UpdateColumns(e)
-		if update.Error != nil {
-			return update.Error
-		}
-		if err := Defer(tx, update.Statement.SQL.String(), update.Statement.Vars...); err != nil {
+		if err := deferUpdate(tx, scope, d, e); err != nil {
 			return err
 		}
 		return tell(tx, scope, *record)
@@ -107,7 +91,7 @@ func (s *Resources) UpdateRecord(
 	return e, nil
 }
 
-// PurgeRecords removes up to limit records that were deleted before a time.
+// PurgeRecords removes up to limit records that were deleted before a time. Those that other records refer to stay.
 func (s *Resources) PurgeRecords(
 	ctx context.Context, scope tenancy.Scope, d *resource.Definition, before time.Time, limit int,
 	tell func(id tenancy.ID) audit.Entry,
@@ -116,21 +100,47 @@ func (s *Resources) PurgeRecords(
 	if err != nil {
 		return 0, err
 	}
+	deletedAt := clause.Column{Table: clause.CurrentTable, Name: "deleted_at"}
 	var ids []tenancy.ID
-	err = db.InTx(ctx, scope, func(ctx context.Context) error {
-		ids = nil
+	err = forGood(db.Scoped(ctx, scope)).Model(d.New()).Where(clause.Lt{Column: deletedAt, Value: before}).
+		Order(clause.OrderByColumn{Column: deletedAt}).Limit(limit).Pluck("id", &ids).Error
+	if err != nil || len(ids) == 0 {
+		return 0, resourceFault(err, d)
+	}
+	purged, err := purge(ctx, db, scope, d, before, ids, tell)
+	inUse := d.Name + ".in_use"
+	if !fault.Is(err, inUse) {
+		return purged, err
+	}
+	purged = 0
+	for _, id := range ids { // one of them is referred to; the others go
+		n, err := purge(ctx, db, scope, d, before, []tenancy.ID{id}, tell)
+		if err != nil && !fault.Is(err, inUse) {
+			return purged, err
+		}
+		purged += n
+	}
+	return purged, nil
+}
+
+// purge removes those of the records that are still deleted, all of them or none.
+func purge(
+	ctx context.Context, db *DB, scope tenancy.Scope, d *resource.Definition, before time.Time, ids []tenancy.ID,
+	tell func(id tenancy.ID) audit.Entry,
+) (int, error) {
+	var held []tenancy.ID
+	err := db.InTx(ctx, scope, func(ctx context.Context) error {
+		held = nil
 		tx := forGood(db.Scoped(ctx, scope)).Session(&gorm.Session{})
-		deletedAt := clause.Column{Table: clause.CurrentTable, Name: "deleted_at"}
 		err := tx.Model(d.New()).Clauses(clause.Locking{Strength: "UPDATE", Options: "SKIP LOCKED"}).
-			Where(clause.Lt{Column: deletedAt, Value: before}).
-			Order(clause.OrderByColumn{Column: deletedAt}).Limit(limit).Pluck("id", &ids).Error
-		if err != nil || len(ids) == 0 {
+			Where("id IN ? AND deleted_at < ?", ids, before).Pluck("id", &held).Error
+		if err != nil || len(held) == 0 {
 			return err
 		}
-		if err := tx.Where("id IN ?", ids).Delete(d.New()).Error; err != nil {
+		if err := tx.Where("id IN ?", held).Delete(d.New()).Error; err != nil {
 			return err
 		}
-		for _, id := range ids {
+		for _, id := range held {
 			if err := tellAudit(tx, scope, tell(id)); err != nil {
 				return err
 			}
@@ -140,13 +150,13 @@ func (s *Resources) PurgeRecords(
 	if err != nil {
 		return 0, resourceFault(err, d)
 	}
-	return len(ids), nil
+	return len(held), nil
 }
 
 // resourceFault translates an error of the database into the resource's words.
 func resourceFault(err error, d *resource.Definition) error {
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return fault.New(fault.NotFound, d.Name+".not_found", "There is no "+d.Name+" with this id.")
+		return d.NotFound()
 	}
 	return translate(err)
 }

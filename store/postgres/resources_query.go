@@ -38,14 +38,8 @@ func condition(f resource.Filter) clause.Expression {
 		return clause.IN{Column: name, Values: f.Values}
 	case resource.Ne:
 		return clause.Expr{SQL: "? IS DISTINCT FROM ?", Vars: []any{name, f.Values[0]}}
-	case resource.Gt:
-		return clause.Gt{Column: name, Value: f.Values[0]}
-	case resource.Gte:
-		return clause.Gte{Column: name, Value: f.Values[0]}
-	case resource.Lt:
-		return clause.Lt{Column: name, Value: f.Values[0]}
-	case resource.Lte:
-		return clause.Lte{Column: name, Value: f.Values[0]}
+	case resource.Gt, resource.Gte, resource.Lt, resource.Lte:
+		return comparison(f, name)
 	case resource.Any:
 		return clause.Expr{SQL: "? && ?::text[]", Vars: []any{name, textsOf(f.Values)}}
 	case resource.All:
@@ -57,6 +51,19 @@ func condition(f resource.Filter) clause.Expression {
 		return clause.Expr{SQL: "? IS NOT NULL", Vars: []any{name}}
 	}
 	panic("postgres: no SQL for the operator " + string(f.Op))
+}
+
+// comparison goes by the key that the field is sorted by, where it is, since that is what the index holds.
+func comparison(f resource.Filter, name clause.Column) clause.Expression {
+	sign := map[resource.Op]string{resource.Gt: ">", resource.Gte: ">=", resource.Lt: "<", resource.Lte: "<="}[f.Op]
+	switch {
+	case !f.Field.Sort || !f.Field.Nullable:
+		return clause.Expr{SQL: "? " + sign + " ?", Vars: []any{name, f.Values[0]}}
+	case f.Op == resource.Gt, f.Op == resource.Gte:
+		return clause.Expr{SQL: "? " + sign + " ?", Vars: []any{sortKey(f.Field), f.Values[0]}}
+	default:
+		return clause.Expr{SQL: "(? " + sign + " ? AND ? IS NOT NULL)", Vars: []any{sortKey(f.Field), f.Values[0], name}}
+	}
 }
 
 // floors stand for NULL in an order, below every value. An expression over them is indexable and can be compared by

@@ -131,6 +131,7 @@ var columnTypes = map[resource.Kind]string{
 	resource.ID:       "uuid",
 	resource.TextList: "text[]",
 	resource.Object:   "jsonb",
+	resource.List:     "jsonb",
 }
 
 func verifyField(d *resource.Definition, f *resource.Field, s *schema.Schema, t layout) []string {
@@ -152,7 +153,9 @@ func verifyField(d *resource.Definition, f *resource.Field, s *schema.Schema, t 
 
 func verifyIndexes(d *resource.Definition, f *resource.Field, t layout) []string {
 	var problems []string
-	if f.Filter && !f.Scan && !t.has(func(x layoutIndex) bool { return x.keys[1] == f.Name }) {
+	if f.Filter && !f.Scan && !t.has(func(x layoutIndex) bool {
+		return x.keys[1] == f.Name || (f.Sort && sameSQL(x.keys[1], sortKeySQL(f, f.Name)))
+	}) {
 		problems = append(problems, fmt.Sprintf(
 			"is filtered by and no index of %s begins with (tenant_id, %s); add one, or mark the field scan", d.Plural, f.Name))
 	}

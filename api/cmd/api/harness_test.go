@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
+	"github.com/groundwork-saas/groundwork/api/internal/openapi/openapitest"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/platform/config"
 	"github.com/groundwork-saas/groundwork/platform/logging"
@@ -75,7 +76,7 @@ func (s *stack) start(t *testing.T, cfg settings, log *logrus.Logger) {
 	s.api = s.process.api
 	s.handler, err = s.api.Handler()
 	require.NoError(t, err)
-	server := httptest.NewServer(s.handler)
+	server := httptest.NewServer(openapitest.Validate(t, s.handler))
 	t.Cleanup(server.Close)
 	s.url = server.URL
 }

@@ -20,6 +20,10 @@ var made = map[string]func(t *testing.T, o owner) string{
 		t.Helper()
 		return o.must(t, http.StatusCreated, http.MethodPost, "/customers", `{"name":"Secret Customer"}`).text("id")
 	},
+	"/orders": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.order(t, `{"sku":"SECRET","quantity":1,"unit_price_cents":1}`).text("id")
+	},
 	"/api-keys": func(t *testing.T, o owner) string {
 		t.Helper()
 		return o.must(t, http.StatusCreated, http.MethodPost, "/api-keys", `{"name":"Secret Key","scopes":["customers:read"]}`).text("id")

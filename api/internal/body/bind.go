@@ -36,6 +36,11 @@ func bindInto(data []byte, dst any, b binder) error {
 	if !ok {
 		return malformed("The body is JSON, but not an object; send an object.")
 	}
+	return b.bind(o, dst)
+}
+
+func (b *binder) bind(o *object, dst any) error {
+	b.violations = nil
 	b.object(reflect.ValueOf(dst).Elem(), o, "")
 	if len(b.violations) > 0 {
 		return fault.Values(b.violations...)
@@ -44,7 +49,9 @@ func bindInto(data []byte, dst any, b binder) error {
 }
 
 type binder struct {
-	patch      bool
+	patch bool
+	// history lets fields be set that are brought in with a record's past.
+	history    bool
 	violations []fault.Violation
 }
 
@@ -68,6 +75,8 @@ func (b *binder) object(dst reflect.Value, o *object, pointer string) {
 			names := slices.Sorted(maps.Keys(fields))
 			names = slices.DeleteFunc(names, func(n string) bool { return fields[n].readOnly })
 			b.bad(at, "unknown_field", "is not known here; the fields are: "+strings.Join(names, ", "))
+		case f.backfill && !b.history:
+			b.bad(at, "read_only", "is set by acts on the record; history comes in by bulk or import, with the permission to backfill")
 		case f.readOnly:
 			b.bad(at, "read_only", "is set by the server; leave it out")
 		default:

@@ -10,6 +10,7 @@ import (
 type field struct {
 	index    []int
 	readOnly bool
+	backfill bool // read-only but for who may bring history in
 }
 
 // known keeps what was read off each type, since reflection over tags is not for every request.
@@ -36,7 +37,10 @@ func fieldsOf(t reflect.Type) map[string]field {
 		if !f.IsExported() || name == "" || name == "-" {
 			continue
 		}
-		fields[name] = field{index: []int{i}, readOnly: slices.Contains(strings.Split(f.Tag.Get("api"), ","), "readonly")}
+		class := strings.Split(f.Tag.Get("api"), ",")
+		fields[name] = field{
+			index: []int{i}, readOnly: slices.Contains(class, "readonly"), backfill: slices.Contains(class, "backfill"),
+		}
 	}
 	known.Store(t, fields)
 	return fields

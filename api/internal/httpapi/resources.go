@@ -11,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/resource"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
 // resourceRoutes are the routes that every resource has.
@@ -20,7 +21,7 @@ func resourceRoutes(s *resource.Service, cs cursors) []Route {
 	root, one := "/"+d.Plural, "/"+d.Plural+"/:id"
 	read, write, remove := d.Plural+":read", d.Plural+":write", d.Plural+":delete"
 	e := d.New()
-	return []Route{
+	routes := []Route{
 		{
 			Method: http.MethodGet, Path: root, Access: Tenant, Permission: read, Status: http.StatusOK, ReadsQuery: true,
 			Summary: "List " + d.Plural, Answer: e, IsList: true, Handle: h.list,
@@ -31,7 +32,7 @@ func resourceRoutes(s *resource.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: http.StatusOK,
-			Params: []string{"fields", "trashed"}, Summary: "Read a " + d.Name, Answer: e, Handle: h.find,
+			Params: []string{"fields", "trashed", "expand"}, Summary: "Read a " + d.Name, Answer: e, Handle: h.find,
 		},
 		{
 			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: http.StatusOK,
@@ -50,7 +51,19 @@ func resourceRoutes(s *resource.Service, cs cursors) []Route {
 			Params: pageParameters(), Summary: "List what was done to a " + d.Name, Answer: audit.Entry{}, IsList: true,
 			Handle: h.history,
 		},
+		{
+			Method: http.MethodPost, Path: root + "/bulk", Access: Tenant, Permission: write, Status: http.StatusOK,
+			MaxBody: maxBulkBody, Summary: "Create, change or delete many " + d.Plural, Body: bulkInput{}, Answer: bulkAnswer{},
+			Handle: h.bulk,
+		},
 	}
+	for _, act := range d.Acts {
+		routes = append(routes, Route{
+			Method: http.MethodPost, Path: one + "/" + act.Name, Access: Tenant, Permission: write, Status: http.StatusOK,
+			Summary: strings.ToUpper(act.Name[:1]) + act.Name[1:] + " a " + d.Name, Answer: e, Handle: h.perform(act),
+		})
+	}
+	return routes
 }
 
 type resourceHandler struct {
@@ -72,7 +85,11 @@ func (h resourceHandler) list(c *Call) error {
 	if err != nil {
 		return err
 	}
-	return answerPage(c, h.cursors, name, p, func(e resource.Entity) any { return h.shape(e, q.Fields) })
+	expanded, err := h.service.Expand(c.Context(), c.Scope, q.Expand, p.Items)
+	if err != nil {
+		return err
+	}
+	return answerPage(c, h.cursors, name, p, func(e resource.Entity) any { return h.shape(e, q.Fields, expanded) })
 }
 
 func (h resourceHandler) create(c *Call) error {
@@ -100,8 +117,12 @@ func (h resourceHandler) find(c *Call) error {
 	if err != nil {
 		return err
 	}
-	if q.Fields != nil {
-		return c.Answer(http.StatusOK, h.shape(e, q.Fields))
+	if q.Fields != nil || q.Expand != nil {
+		expanded, err := h.service.Expand(c.Context(), c.Scope, q.Expand, []resource.Entity{e})
+		if err != nil {
+			return err
+		}
+		return c.Answer(http.StatusOK, h.shape(e, q.Fields, expanded))
 	}
 	c.SetETag(e.Head().Version)
 	if c.NotModified(e.Head().Version) {
@@ -182,14 +203,42 @@ func (h resourceHandler) answer(c *Call, status int, e resource.Entity) error {
 	return c.Answer(status, e)
 }
 
-// shape keeps the fields that were asked for; nil keeps all.
-func (h resourceHandler) shape(e resource.Entity, fields []string) any {
-	if fields == nil {
+// perform is the handler of an act.
+func (h resourceHandler) perform(act resource.Act) func(*Call) error {
+	return func(c *Call) error {
+		id, err := c.ID("id")
+		if err != nil {
+			return err
+		}
+		match, err := c.Match()
+		if err != nil {
+			return err
+		}
+		e, err := h.service.Perform(c.Context(), c.Scope, id, match, act)
+		if err != nil {
+			return err
+		}
+		return h.answer(c, http.StatusOK, e)
+	}
+}
+
+// shape keeps the fields that were asked for, nil keeps all, and adds what the record refers to.
+func (h resourceHandler) shape(e resource.Entity, fields []string, expanded resource.Expanded) any {
+	if fields == nil && len(expanded) == 0 {
 		return e
 	}
 	out := map[string]any{"id": e.Head().ID}
-	for _, name := range fields {
-		out[name] = h.def.Field(name).Value(e)
+	for i := range h.def.Fields {
+		if f := &h.def.Fields[i]; fields == nil || slices.Contains(fields, f.Name) {
+			out[f.Name] = f.Value(e)
+		}
+	}
+	references := h.def.References()
+	for name, records := range expanded {
+		out[name] = nil
+		if id, ok := references[name].Value(e).(tenancy.ID); ok {
+			out[name] = records[id]
+		}
 	}
 	return out
 }

@@ -1,0 +1,220 @@
+// Package orders owns what a tenant sells. It is part of the sample business, which a product team replaces.
+//
+// An order is a draft until it is placed; then it is paid and shipped, or cancelled on the way. Its lines belong to it
+// and its total is computed from them. The rules are methods on the order; nothing here reads a clock or a store.
+package orders
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/customers"
+	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/resource"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+)
+
+// Status is where an order stands.
+type Status string
+
+// The states of an order: draft → placed → paid → shipped; cancelled from any but shipped.
+const (
+	Draft     Status = "draft"
+	Placed    Status = "placed"
+	Paid      Status = "paid"
+	Shipped   Status = "shipped"
+	Cancelled Status = "cancelled"
+)
+
+// Order is what a customer wants.
+type Order struct {
+	resource.Base
+	CustomerID tenancy.ID `json:"customer_id" validate:"required" api:"filter" gorm:"type:uuid"`
+	// Number is given in turn where it is left out.
+	Number   string `json:"number"   validate:"required,max=40,printable" api:"filter,unique,search,sequence"`
+	Currency string `json:"currency" validate:"required,currency"         api:"filter,scan"`
+	// Status and the times of its steps are moved by acts; what is history comes in with them.
+	Status      Status     `json:"status"       validate:"oneof=draft placed paid shipped cancelled" api:"filter,backfill"`
+	PlacedAt    *time.Time `json:"placed_at"    api:"filter,sort,backfill"`
+	PaidAt      *time.Time `json:"paid_at"      api:"backfill"`
+	ShippedAt   *time.Time `json:"shipped_at"   api:"backfill"`
+	CancelledAt *time.Time `json:"cancelled_at" api:"backfill"`
+	Note        string     `json:"note"         validate:"max=2000,printable=lines"                  api:"search"`
+	// TotalCents is the sum of the lines, in minor units of the currency.
+	TotalCents int64          `json:"total_cents" api:"filter,sort,readonly"`
+	Lines      []Line         `json:"lines"  validate:"min=1,max=500,dive"                        api:"plain"       gorm:"serializer:json"`
+	Tags       []string       `json:"tags"   validate:"max=50,unique,dive,notblank,max=64,printable" api:"filter,scan" gorm:"serializer:text_list"`
+	Custom     map[string]any `json:"custom" validate:"max=100"                                   api:"filter,scan" gorm:"serializer:json"`
+}
+
+// Line is one thing that is ordered.
+type Line struct {
+	SKU         string `json:"sku"         validate:"notblank,max=64,printable"`
+	Description string `json:"description" validate:"max=500,printable"`
+	Quantity    int64  `json:"quantity"    validate:"min=1,max=1000000000"`
+	// UnitPriceCents is in minor units of the order's currency.
+	UnitPriceCents int64 `json:"unit_price_cents" validate:"min=0"`
+	// DiscountBP is in basis points: 1500 is 15 %.
+	DiscountBP int64 `json:"discount_bp" validate:"min=0,max=10000"`
+	// TotalCents is quantity × price less the discount, rounded half up to the cent.
+	TotalCents int64 `json:"total_cents" api:"readonly"`
+}
+
+// Definition declares the resource.
+func Definition() *resource.Definition {
+	return resource.Define[Order](resource.Options{
+		Name: "order", Plural: "orders",
+		References: map[string]*resource.Definition{"customer_id": customers.Definition()},
+		Acts: []resource.Act{
+			resource.ActOf("place", "placed", (*Order).Place),
+			resource.ActOf("pay", "paid", (*Order).Pay),
+			resource.ActOf("ship", "shipped", (*Order).Ship),
+			resource.ActOf("cancel", "cancelled", (*Order).Cancel),
+		},
+	})
+}
+
+// Place makes a draft binding.
+func (o *Order) Place(now time.Time) error {
+	return o.step(Placed, &o.PlacedAt, now, Draft)
+}
+
+// Pay records that a placed order was paid.
+func (o *Order) Pay(now time.Time) error {
+	return o.step(Paid, &o.PaidAt, now, Placed)
+}
+
+// Ship records that a paid order has left.
+func (o *Order) Ship(now time.Time) error {
+	return o.step(Shipped, &o.ShippedAt, now, Paid)
+}
+
+// Cancel ends an order that has not been shipped.
+func (o *Order) Cancel(now time.Time) error {
+	return o.step(Cancelled, &o.CancelledAt, now, Draft, Placed, Paid)
+}
+
+func (o *Order) step(to Status, at **time.Time, now time.Time, from ...Status) error {
+	if slices.Contains(from, o.Status) {
+		o.Status, *at = to, &now
+		return nil
+	}
+	names := make([]string, len(from))
+	for i, s := range from {
+		names[i] = string(s)
+	}
+	return fault.New(fault.Conflict, "order.wrong_state", fmt.Sprintf("The order is %s and cannot become %s; only one that is %s can.",
+		o.Status, to, strings.Join(names, " or ")))
+}
+
+// Normalize trims, fills in what a new order begins with, and computes the totals.
+func (o *Order) Normalize() {
+	o.Number = strings.TrimSpace(o.Number)
+	o.Currency = strings.ToUpper(strings.TrimSpace(o.Currency))
+	if o.Status == "" {
+		o.Status = Draft
+	}
+	o.TotalCents = 0
+	for i := range o.Lines {
+		line := &o.Lines[i]
+		line.SKU = strings.TrimSpace(line.SKU)
+		line.TotalCents = line.total()
+		o.TotalCents = add(o.TotalCents, line.TotalCents)
+	}
+}
+
+// overflows stands for a total that an int64 cannot hold; Check reports it.
+const overflows = -1
+
+// total is the line's, rounded half up; overflows where it does not fit.
+func (l *Line) total() int64 {
+	if l.Quantity < 0 || l.UnitPriceCents < 0 || l.DiscountBP < 0 || l.DiscountBP > 10000 {
+		return 0 // a rule of its own says so
+	}
+	// quantity × price × share of 10,000, in 128 bits.
+	high, low := bits.Mul64(uint64(l.Quantity), uint64(l.UnitPriceCents))
+	if high != 0 {
+		return overflows
+	}
+	high, low = bits.Mul64(low, uint64(10000-l.DiscountBP))
+	low, carry := bits.Add64(low, 5000, 0)
+	high += carry
+	if high >= 10000 {
+		return overflows
+	}
+	total, _ := bits.Div64(high, low, 10000)
+	if total > math.MaxInt64 {
+		return overflows
+	}
+	return int64(total)
+}
+
+func add(a, b int64) int64 {
+	if a == overflows || b == overflows || a > math.MaxInt64-b {
+		return overflows
+	}
+	return a + b
+}
+
+// Check reports what the tags cannot: totals that are too large, and a history that does not add up.
+func (o *Order) Check() []fault.Violation {
+	var found []fault.Violation
+	bad := func(pointer, code, detail string) {
+		found = append(found, fault.Violation{Pointer: pointer, Code: code, Detail: detail})
+	}
+	for i := range o.Lines {
+		if o.Lines[i].TotalCents == overflows {
+			bad(fmt.Sprintf("/lines/%d", i), "overflow", "comes to more than 9,223,372,036,854,775,807 cents")
+		}
+	}
+	if o.TotalCents == overflows && len(found) == 0 {
+		bad("/lines", "overflow", "come together to more than 9,223,372,036,854,775,807 cents")
+	}
+	needed := map[Status]struct {
+		pointer string
+		at      *time.Time
+	}{
+		Placed: {"/placed_at", o.PlacedAt}, Paid: {"/paid_at", o.PaidAt}, Shipped: {"/shipped_at", o.ShippedAt},
+		Cancelled: {"/cancelled_at", o.CancelledAt},
+	}
+	if n, ok := needed[o.Status]; ok && n.at == nil {
+		bad(n.pointer, "required", "is required of an order that is "+string(o.Status))
+	}
+	if o.Status == Draft && (o.PlacedAt != nil || o.PaidAt != nil || o.ShippedAt != nil) {
+		bad("/status", "state", "cannot be draft with times of later steps; name the state that the order reached")
+	}
+	if (o.Status == Paid || o.Status == Shipped) && o.PlacedAt == nil {
+		bad("/placed_at", "required", "is required of an order that is "+string(o.Status))
+	}
+	return found
+}
+
+// MayBecome guards an order that is binding: what was agreed does not change. Notes, tags and custom fields may until
+// it is shipped, tags and custom fields even then.
+func (o *Order) MayBecome(entity resource.Entity) error {
+	after, ok := entity.(*Order)
+	if !ok || o.Status == Draft {
+		return nil
+	}
+	agreed := o.CustomerID == after.CustomerID && o.Number == after.Number && o.Currency == after.Currency &&
+		o.TotalCents == after.TotalCents && slices.Equal(o.Lines, after.Lines)
+	isDone := o.Status == Shipped || o.Status == Cancelled
+	if agreed && (!isDone || o.Note == after.Note) {
+		return nil
+	}
+	return fault.New(fault.Conflict, "order.not_changeable",
+		fmt.Sprintf("The order is %s: what was agreed cannot be changed any more; tags and custom fields can.", o.Status))
+}
+
+// MayBeDeleted lets go of drafts and of what was cancelled; the rest is business that happened.
+func (o *Order) MayBeDeleted() error {
+	if o.Status == Draft || o.Status == Cancelled {
+		return nil
+	}
+	return fault.New(fault.Conflict, "order.not_deletable",
+		fmt.Sprintf("The order is %s; only drafts and cancelled orders can be deleted. Cancel it first.", o.Status))
+}
