@@ -68,9 +68,9 @@ func New(tb testing.TB) *Database {
 }
 
 // Connect opens a connection that ends with the test.
-func Connect(tb testing.TB, url string) *pgx.Conn {
+func Connect(tb testing.TB, address string) *pgx.Conn {
 	tb.Helper()
-	conn, err := pgx.Connect(tb.Context(), url)
+	conn, err := pgx.Connect(tb.Context(), address)
 	if err != nil {
 		tb.Fatalf("connect: %v", err)
 	}

@@ -2,7 +2,6 @@ package databasetest
 
 import (
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -35,8 +34,8 @@ func (d *Database) Member(tb testing.TB, tenant tenancy.ID, role string) tenancy
 			select $2, id, $3, now(), now() from someone
 		)
 		insert into sessions (id, user_id, tenant_id, created_at, last_used_at, expires_at)
-		select $4, id, $2, now(), now(), $5 from someone`,
-		user.String(), tenant.String(), role, session.String(), time.Now().Add(24*time.Hour))
+		select $4, id, $2, now(), now(), now() + interval '1 day' from someone`,
+		user.String(), tenant.String(), role, session.String())
 	return tenancy.Scope{
 		Tenant: tenant,
 		Actor:  tenancy.Actor{Kind: tenancy.User, ID: user, Session: session, Version: 1, Role: role},

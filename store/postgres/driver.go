@@ -111,6 +111,8 @@ func (c *conn) Begin() (driver.Tx, error) {
 }
 
 // Close ends the connection.
+//
+//nolint:contextcheck,nolintlint // driver.Conn ends without a context
 func (c *conn) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
 	defer cancel()

@@ -137,6 +137,8 @@ func (t *txn) commit() error {
 }
 
 // Rollback undoes the transaction. It works after the caller's context has ended, so that the connection can be kept.
+//
+//nolint:contextcheck,nolintlint // the transaction carries its context
 func (t *txn) Rollback() error {
 	c := t.conn
 	c.tx = nil

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -135,5 +134,5 @@ func TestTranslate_says_that_the_database_is_away(t *testing.T) {
 	assert.Equal(t, fault.Unavailable, f.Kind)
 	assert.Equal(t, retryAfter, f.RetryAfter)
 	require.NoError(t, db.Scoped(t.Context(), scope).Find(&[]memo{}).Error, "the next statement has a new connection")
-	assert.False(t, errors.Is(err, gorm.ErrRecordNotFound))
+	assert.NotErrorIs(t, err, gorm.ErrRecordNotFound)
 }

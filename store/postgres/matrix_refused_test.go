@@ -35,11 +35,12 @@ func refusedOperations() []operation {
 			return ids, err
 		}),
 		refuse("Raw/Rows", func(s *subject, tx *gorm.DB) (any, error) {
-			rows, err := tx.Raw("select tenant_id from " + table(s)).Rows() //nolint:rowserrcheck // refused
-			if err == nil {
-				_ = rows.Close()
+			rows, err := tx.Raw("select tenant_id from " + table(s)).Rows()
+			if err != nil {
+				return nil, err
 			}
-			return nil, err
+			defer rows.Close()
+			return nil, rows.Err()
 		}),
 		find("Raw/Find", func(s *subject, tx *gorm.DB) *gorm.DB { return tx.Raw("select * from " + table(s)) }),
 		run("Exec", func(s *subject, tx *gorm.DB) *gorm.DB {

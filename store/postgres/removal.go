@@ -25,7 +25,7 @@ func (c removal) ModifyStatement(st *gorm.Statement) {
 	if m.deleted == nil || isMarked(st, purgeSetting) {
 		return
 	}
-	now := st.DB.NowFunc()
+	now := st.NowFunc()
 	set := clause.Set{{Column: clause.Column{Name: m.deleted.DBName}, Value: now}}
 	st.SetColumn(m.deleted.DBName, now, true)
 	if m.updated != nil {
@@ -41,7 +41,7 @@ func (c removal) ModifyStatement(st *gorm.Statement) {
 		addKeys(st, reflect.ValueOf(st.Model))
 	}
 	st.AddClauseIfNotExists(clause.Update{})
-	st.Build(st.DB.Callback().Update().Clauses...)
+	st.Build(st.Callback().Update().Clauses...)
 }
 
 // addKeys adds the condition on the primary keys of rows, as gorm does for a delete.

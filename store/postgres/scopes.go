@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -34,39 +35,25 @@ type trash struct {
 // model is what is known of a registered model.
 type model struct {
 	schema  *schema.Schema
-	tenant  *schema.Field // nil where rows are no tenant's
+	tenant  *schema.Field
 	deleted *schema.Field // nil where a delete removes
 	updated *schema.Field
 	version *schema.Field
-	control bool
 }
 
 // Register makes models of tenants' rows known: a statement on any other model is refused. A field TenantID scopes
 // every statement to the tenant; a field DeletedAt *time.Time makes a delete mark the row, and hides marked rows.
 // Models that a model relates to are registered with it. It is called before the first statement.
 func (db *DB) Register(models ...any) error {
-	return db.register(models, false)
-}
-
-// registerControl makes models of the control plane known, which statements reach only with the control plane open,
-// unscoped, or as a tenant where the rows have a TenantID.
-func (db *DB) registerControl(models ...any) error {
-	return db.register(models, true)
-}
-
-func (db *DB) register(models []any, control bool) error {
 	db.registering.Lock()
 	defer db.registering.Unlock()
-	known := make(map[*schema.Schema]*model)
-	for s, m := range *db.models.Load() {
-		known[s] = m
-	}
+	known := maps.Clone(*db.models.Load())
 	for _, value := range models {
 		st := &gorm.Statement{DB: db.gorm}
 		if err := st.Parse(value); err != nil {
 			return fmt.Errorf("postgres: register %T: %w", value, err)
 		}
-		if err := db.adopt(known, st.Schema, control); err != nil {
+		if err := db.adopt(known, st.Schema); err != nil {
 			return err
 		}
 	}
@@ -75,22 +62,20 @@ func (db *DB) register(models []any, control bool) error {
 }
 
 // adopt adds the scope's clauses to a parsed schema and to those that it relates to.
-func (db *DB) adopt(known map[*schema.Schema]*model, s *schema.Schema, control bool) error {
+func (db *DB) adopt(known map[*schema.Schema]*model, s *schema.Schema) error {
 	if known[s] != nil {
 		return nil
 	}
-	m := &model{schema: s, control: control}
+	m := &model{schema: s}
 	m.tenant = s.FieldsByName["TenantID"]
 	if f := s.FieldsByName["DeletedAt"]; f != nil && f.FieldType == reflect.TypeFor[*time.Time]() {
 		m.deleted = f
 	}
 	m.updated, m.version = s.FieldsByName["UpdatedAt"], s.FieldsByName["Version"]
-	if m.tenant == nil && !control {
+	if m.tenant == nil {
 		return fmt.Errorf("postgres: register %s: a tenant's model has a field TenantID", s.Name)
 	}
-	if m.tenant != nil && !control {
-		keepTenantOut(m.tenant, s)
-	}
+	keepTenantOut(m.tenant, s)
 	known[s] = m
 	s.QueryClauses = append(s.QueryClauses, scope{db: db, model: m})
 	s.UpdateClauses = append(s.UpdateClauses, scope{db: db, model: m, writes: true})
@@ -101,7 +86,7 @@ func (db *DB) adopt(known map[*schema.Schema]*model, s *schema.Schema, control b
 			return fmt.Errorf("postgres: register %s: %s is many-to-many through a table without a tenant; "+
 				"declare a model with TenantID for it and two has-many relations", s.Name, r.Name)
 		}
-		if err := db.adopt(known, r.FieldSchema, control); err != nil {
+		if err := db.adopt(known, r.FieldSchema); err != nil {
 			return fmt.Errorf("%w (related by %s.%s)", err, s.Name, r.Name)
 		}
 	}
@@ -131,8 +116,8 @@ func contextOf(st *gorm.Statement) context.Context {
 	if st.Context != nil {
 		return st.Context
 	}
-	if st.DB != nil && st.DB.Statement != nil && st.DB.Statement.Context != nil {
-		return st.DB.Statement.Context
+	if parent := parentOf(st); parent != nil && parent.Context != nil {
+		return parent.Context
 	}
 	return context.Background()
 }
@@ -144,7 +129,7 @@ type scope struct {
 	writes bool
 }
 
-// Name, Build and MergeClause make it a clause.Interface; gorm calls ModifyStatement.
+// Name is "": it is no clause of its own, but changes others.
 func (scope) Name() string { return "" }
 
 // Build is not called.
@@ -185,32 +170,13 @@ func (c scope) apply(st *gorm.Statement) {
 func (c scope) predicate(st *gorm.Statement) predicate {
 	p := predicate{deleted: c.model.deleted}
 	s := sessionOf(contextOf(st))
-	if err := c.model.reachable(s); err != nil {
-		_ = st.AddError(err)
+	if !s.hasTenant() {
+		_ = st.AddError(errNoTenant)
 		p.never = true
 		return p
 	}
-	if c.model.tenant != nil && (!c.model.control || !s.control) {
-		p.tenant, p.session = c.model.tenant, s
-	}
-	p.trash = c.trashMode(st)
+	p.tenant, p.session, p.trash = c.model.tenant, s, c.trashMode(st)
 	return p
-}
-
-// reachable says why a session does not reach the model's rows.
-func (m *model) reachable(s *session) error {
-	switch {
-	case s == nil:
-		return errNoTenant
-	case m.control && s.control:
-		return nil
-	case m.tenant == nil:
-		return errControl
-	case s.tenant.IsZero():
-		return errNoTenant
-	default:
-		return nil
-	}
 }
 
 func (c scope) trashMode(st *gorm.Statement) resource.Trash {
@@ -237,10 +203,18 @@ func (c scope) trashMode(st *gorm.Statement) resource.Trash {
 
 func settingOf(st *gorm.Statement, name string) any {
 	v, ok := st.Settings.Load(name)
-	if !ok && st.DB != nil && st.DB.Statement != nil && st.DB.Statement != st {
-		v, _ = st.DB.Statement.Settings.Load(name)
+	if parent := parentOf(st); !ok && parent != nil {
+		v, _ = parent.Settings.Load(name)
 	}
 	return v
+}
+
+// parentOf is the statement that a join's condition is built for; nil for a statement of its own.
+func parentOf(st *gorm.Statement) *gorm.Statement {
+	if st.DB == nil || st.DB.Statement == st { //nolint:staticcheck // the embedded DB's statement is meant
+		return nil
+	}
+	return st.DB.Statement //nolint:staticcheck // the embedded DB's statement is meant
 }
 
 // predicate is the condition that the scope adds. It is a type of its own so that a statement that is run again is
@@ -334,7 +308,4 @@ func (p parentheses) Build(b clause.Builder) {
 	_ = b.WriteByte(')')
 }
 
-var (
-	errUnscopable = errors.New("postgres: this statement cannot be limited to a tenant")
-	errControl    = errors.New("postgres: the control plane is not open")
-)
+var errUnscopable = errors.New("postgres: this statement cannot be limited to a tenant")

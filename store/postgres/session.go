@@ -76,7 +76,11 @@ func controlSession(tenant *tenancy.ID) *session {
 	return s
 }
 
+func (s *session) hasTenant() bool { return s != nil && !s.tenant.IsZero() }
+
 // setup says which setup statement precedes a statement that reads, or one that writes.
+//
+//nolint:revive // a statement writes or does not
 func (s *session) setup(writes bool) setup {
 	var parts setup
 	if s == nil {

@@ -167,6 +167,8 @@ func pause(ctx context.Context, attempt int) error {
 // Defer keeps a statement until the transaction's next one, or its commit, and sends it in that round trip. It is
 // for statements whose result nobody reads, such as those of audit and events; where one fails, the statement or the
 // commit that took it along returns the error.
+//
+//nolint:contextcheck,nolintlint // the session carries its context
 func Defer(tx *gorm.DB, query string, args ...any) error {
 	if tx.Error != nil {
 		return tx.Error

@@ -142,6 +142,8 @@ func TestInTx_gives_up_in_the_end(t *testing.T) {
 }
 
 // The fence: every write of a tenant holds the lock that a mover takes alone.
+//
+//nolint:contextcheck // what runs beside a transaction has a context without it
 func TestFence_keeps_a_mover_and_a_tenants_writers_apart(t *testing.T) {
 	t.Parallel()
 	s := newSample(t)
@@ -186,6 +188,7 @@ func TestFence_keeps_a_mover_and_a_tenants_writers_apart(t *testing.T) {
 	require.NoError(t, <-waits)
 }
 
+//nolint:contextcheck // what runs beside a transaction has a context without it
 func TestLocks(t *testing.T) {
 	t.Parallel()
 	s := newSample(t)
