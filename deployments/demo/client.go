@@ -38,29 +38,37 @@ const patience = 10 * time.Second
 // *unexpected.
 func (c *client) do(ctx context.Context, this call) (http.Header, error) {
 	for {
-		res, body, err := c.send(ctx, this)
+		a, err := c.send(ctx, this)
 		if err != nil {
 			return nil, err
 		}
-		if wait, limited := retryAfter(res); limited && this.want != http.StatusTooManyRequests {
+		if wait, limited := a.retryAfter(); limited && this.want != http.StatusTooManyRequests {
 			if err := pause(ctx, wait); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if res.StatusCode != this.want {
-			return nil, newUnexpected(this, res, body)
+		if a.status != this.want {
+			return nil, newUnexpected(this, a)
 		}
 		if this.into != nil {
-			if err := json.Unmarshal(body, this.into); err != nil {
-				return nil, fmt.Errorf("%s %s: read the answer: %w", this.method, res.Request.URL.Path, err)
+			if err := json.Unmarshal(a.body, this.into); err != nil {
+				return nil, fmt.Errorf("%s: read the answer: %w", a.request, err)
 			}
 		}
-		return res.Header, nil
+		return a.header, nil
 	}
 }
 
-func (c *client) send(ctx context.Context, this call) (*http.Response, []byte, error) {
+// answer is what came back.
+type answer struct {
+	request string // the method and where it went
+	status  int
+	header  http.Header
+	body    []byte
+}
+
+func (c *client) send(ctx context.Context, this call) (answer, error) {
 	address := c.api + "/api/v1" + this.path
 	if len(this.query) > 0 {
 		address += "?" + this.query.Encode()
@@ -69,13 +77,13 @@ func (c *client) send(ctx context.Context, this call) (*http.Response, []byte, e
 	if this.body != nil {
 		data, err := json.Marshal(this.body)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s %s: write the body: %w", this.method, this.path, err)
+			return answer{}, fmt.Errorf("%s %s: write the body: %w", this.method, this.path, err)
 		}
 		body = bytes.NewReader(data)
 	}
 	req, err := http.NewRequestWithContext(ctx, this.method, address, body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: %w", this.method, this.path, err)
+		return answer{}, fmt.Errorf("%s %s: %w", this.method, this.path, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -86,24 +94,24 @@ func (c *client) send(ctx context.Context, this call) (*http.Response, []byte, e
 	for name, value := range this.header {
 		req.Header.Set(name, value)
 	}
-	res, err := c.http.Do(req) //nolint:gosec // the API's address is what this program is told
+	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the API did not answer; is the stack still running? %w", err)
+		return answer{}, fmt.Errorf("the API did not answer; is the stack still running? %w", err)
 	}
 	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: read the answer: %w", this.method, this.path, err)
+	a := answer{request: this.method + " " + req.URL.RequestURI(), status: res.StatusCode, header: res.Header}
+	if a.body, err = io.ReadAll(res.Body); err != nil {
+		return answer{}, fmt.Errorf("%s: read the answer: %w", a.request, err)
 	}
-	return res, data, nil
+	return a, nil
 }
 
 // retryAfter says how long a limit asks to wait, where it asks for it and it can be borne.
-func retryAfter(res *http.Response) (time.Duration, bool) {
-	if res.StatusCode != http.StatusTooManyRequests {
+func (a answer) retryAfter() (time.Duration, bool) {
+	if a.status != http.StatusTooManyRequests {
 		return 0, false
 	}
-	seconds, err := strconv.Atoi(res.Header.Get("Retry-After"))
+	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
 	wait := time.Duration(seconds) * time.Second
 	return wait, err == nil && wait > 0 && wait <= patience
 }
@@ -140,10 +148,10 @@ type unexpected struct {
 	body    string // where it is no problem
 }
 
-func newUnexpected(this call, res *http.Response, body []byte) *unexpected {
-	u := &unexpected{request: this.method + " " + res.Request.URL.RequestURI(), status: res.StatusCode, want: this.want}
-	if json.Unmarshal(body, &u.problem) != nil || u.problem.Code == "" {
-		u.body = string(body[:min(len(body), 500)])
+func newUnexpected(this call, a answer) *unexpected {
+	u := &unexpected{request: a.request, status: a.status, want: this.want}
+	if json.Unmarshal(a.body, &u.problem) != nil || u.problem.Code == "" {
+		u.body = string(a.body[:min(len(a.body), 500)])
 	}
 	return u
 }

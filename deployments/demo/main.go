@@ -28,37 +28,63 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *seedOnly); err != nil {
+	act := takeTour
+	if *seedOnly {
+		act = seedDemo
+	}
+	if err := act(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "\ndemo:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
 	}
 }
 
-func run(ctx context.Context, seedOnly bool) error {
+func takeTour(ctx context.Context) error {
+	t, _, err := prepare()
+	if err != nil {
+		return err
+	}
+	if err := t.run(ctx, t.steps()); err != nil {
+		return err
+	}
+	t.say("\nThat was the tour. Nothing is left changed; take it again at any time.")
+	return nil
+}
+
+// seedDemo puts the customers into the demo tenant, or into the tour's where the stack was named by its address only.
+func seedDemo(ctx context.Context) error {
+	t, found, err := prepare()
+	if err != nil {
+		return err
+	}
+	if found.Demo.APIKey == "" {
+		return t.run(ctx, t.steps()[:2])
+	}
+	c := t.api
+	c.token = found.Demo.APIKey
+	done, err := seed(ctx, &c, t.customers)
+	if err != nil {
+		return err
+	}
+	t.say("Customers of the demo tenant %s: %s.", found.Demo.TenantID, done)
+	return nil
+}
+
+// prepare finds the stack and reads what a tour needs.
+func prepare() (*tour, stack, error) {
 	dir := cmp.Or(os.Getenv("LOCAL_DIR"), ".local")
 	found, err := findStack(dir, os.Getenv("API_URL"))
 	if err != nil {
-		return err
+		return nil, stack{}, err
 	}
 	customers, err := northwind()
 	if err != nil {
-		return err
-	}
-	api := client{api: found.API, http: &http.Client{Timeout: 30 * time.Second}}
-	if seedOnly && found.Demo.APIKey != "" {
-		api.token = found.Demo.APIKey
-		done, err := seed(ctx, &api, customers)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("Customers of the demo tenant %s: %s.\n", found.Demo.TenantID, done)
-		return nil
+		return nil, stack{}, err
 	}
 	password, err := tourPassword(dir)
 	if err != nil {
-		return err
+		return nil, stack{}, err
 	}
-	t := &tour{out: os.Stdout, api: api, password: password, customers: customers}
-	return t.run(ctx, seedOnly)
+	api := client{api: found.API, http: &http.Client{Timeout: 30 * time.Second}}
+	return &tour{out: os.Stdout, api: api, password: password, customers: customers}, found, nil
 }

@@ -115,7 +115,7 @@ func (t *tour) change(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.say("   A null takes it out again (%s); who knows %s already is told so with a 304.", third, third)
+	t.say("   A null takes the note out again, which makes it %s; asking again with If-None-Match %s gets a 304.", third, third)
 	return nil
 }
 

@@ -29,14 +29,19 @@ func TestErrorsPage(t *testing.T) {
 	used["method_not_allowed"] = http.StatusMethodNotAllowed // the one status that no kind of fault has
 
 	require.Greater(t, len(used), 40, "the source was not read as it should be")
+	var missing, stale []string
 	for code, status := range used {
-		if assert.Contains(t, documented, code, "add a row for %s (%d) to docs/errors.md", code, status) {
-			assert.Equal(t, status, documented[code], "the status of %s in docs/errors.md", code)
+		if at, ok := documented[code]; !ok || at != status {
+			missing = append(missing, code+" "+strconv.Itoa(status))
 		}
 	}
 	for code := range documented {
-		assert.Contains(t, used, code, "docs/errors.md explains %s, which nothing answers any more", code)
+		if _, ok := used[code]; !ok {
+			stale = append(stale, code)
+		}
 	}
+	assert.Empty(t, missing, "docs/errors.md lacks a row with this code and status")
+	assert.Empty(t, stale, "docs/errors.md explains what nothing answers any more")
 }
 
 // documentedCodes reads the rows of the page: | <a id="code"></a>`code` | 404 | … |.

@@ -62,16 +62,18 @@ func run(ctx context.Context) error {
 		upkeep.Component(log,
 			upkeep.Duty{Name: "partitions", Every: 6 * time.Hour, Run: base.DB.EnsurePartitions},
 			upkeep.Duty{Name: "signing keys", Every: time.Hour, Run: keys.Maintain},
-			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: func(ctx context.Context) error { return reseal(ctx, keys, log) }},
+			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(keys, log)},
 		),
 	)
 }
 
-// reseal seals anew what was sealed with an older key of the master key than the one that seals now.
-func reseal(ctx context.Context, keys *signingkeys.Keyring, log *logrus.Logger) error {
-	resealed, err := keys.Reseal(ctx)
-	if resealed > 0 {
-		log.WithField("count", resealed).Info("secrets were sealed anew under the present master key")
+// reseal returns the duty to seal anew what was sealed with an older key of the master key than the one that seals now.
+func reseal(keys *signingkeys.Keyring, log *logrus.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		resealed, err := keys.Reseal(ctx)
+		if resealed > 0 {
+			log.WithField("count", resealed).Info("secrets were sealed anew under the present master key")
+		}
+		return err
 	}
-	return err
 }
