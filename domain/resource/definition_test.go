@@ -17,19 +17,19 @@ type grade string
 type sample struct {
 	resource.Base
 
-	Text     string         `json:"text"     validate:"max=40"           api:"filter,sort,search"`
-	Maybe    *string        `json:"maybe"                                api:"filter,unique,personal"`
-	Grade    grade          `json:"grade"    validate:"required,oneof=a b" api:"filter,scan"`
-	Count    int            `json:"count"                                api:"filter,sort"`
-	Cents    *int64         `json:"cents"                                api:"filter,sort"`
-	Is       bool           `json:"is"                                   api:"filter"`
-	At       *time.Time     `json:"at"                                   api:"filter,sort"`
-	OtherID  *tenancy.ID    `json:"other_id"                             api:"filter"`
-	Tags     []string       `json:"tags"                                 api:"filter,scan,search"`
-	Custom   map[string]any `json:"custom"                               api:"filter,scan"`
-	Plain    string         `json:"plain"                                api:"plain"`
-	Placed   *time.Time     `json:"placed_at"                            api:"readonly"`
-	_        int
+	Text    string         `json:"text"     validate:"max=40"           api:"filter,sort,search"`
+	Maybe   *string        `json:"maybe"                                api:"filter,unique,personal"`
+	Grade   grade          `json:"grade"    validate:"required,oneof=a b" api:"filter,scan"`
+	Count   int            `json:"count"                                api:"filter,sort"`
+	Cents   *int64         `json:"cents"                                api:"filter,sort"`
+	Is      bool           `json:"is"                                   api:"filter"`
+	At      *time.Time     `json:"at"                                   api:"filter,sort"`
+	OtherID *tenancy.ID    `json:"other_id"                             api:"filter"`
+	Tags    []string       `json:"tags"                                 api:"filter,scan,search"`
+	Custom  map[string]any `json:"custom"                               api:"filter,scan"`
+	Plain   string         `json:"plain"                                api:"plain"`
+	Placed  *time.Time     `json:"placed_at"                            api:"readonly"`
+	_       int
 }
 
 func sampleDefinition() *resource.Definition {

@@ -259,8 +259,16 @@ func TestPosition(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []any{e.Text, at.UTC(), nil, int64(-3), e.ID}, values)
 	for _, wrong := range [][]any{
-		nil, position[:4], append(position, nil), {nil, nil, nil, "1", anID}, {"", nil, nil, nil, anID}, {"", nil, nil, "1", nil},
-		{"", "now", nil, "1", anID}, {"", nil, "1.5", "1", anID}, {"", nil, nil, "1", "id"}, {1.0, nil, nil, "1", anID},
+		nil,
+		position[:4],
+		append(position, nil),
+		{nil, nil, nil, "1", anID},
+		{"", nil, nil, nil, anID},
+		{"", nil, nil, "1", nil},
+		{"", "now", nil, "1", anID},
+		{"", nil, "1.5", "1", anID},
+		{"", nil, nil, "1", "id"},
+		{1.0, nil, nil, "1", anID},
 	} {
 		_, err := q.ParsePosition(wrong)
 		require.Error(t, err, wrong)

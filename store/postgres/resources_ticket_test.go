@@ -74,7 +74,7 @@ CREATE TABLE tickets (
 );
 CREATE UNIQUE INDEX tickets_code_key ON tickets (tenant_id, code) WHERE deleted_at IS NULL;
 CREATE INDEX tickets_code_idx ON tickets (tenant_id, code, id);
-CREATE INDEX tickets_due_at_sort_idx ON tickets (tenant_id, coalesce(due_at, '-infinity'), id);
+CREATE INDEX tickets_due_at_sort_idx ON tickets (tenant_id, greatest(due_at, '-infinity'), id);
 CREATE INDEX tickets_due_at_idx ON tickets (tenant_id, due_at);
 CREATE INDEX tickets_price_cents_idx ON tickets (tenant_id, price_cents, id);
 CREATE INDEX tickets_created_at_idx ON tickets (tenant_id, created_at, id);
