@@ -44,6 +44,7 @@ func (t *tour) steps() []step {
 		{"Sign up", t.signUp},
 		{"Put Northwind's customers in", t.seed},
 		{"Page through them", t.list},
+		{"Put Northwind's orders in, and add them up", t.orders},
 		{"Filter and sort", t.filter},
 		{"Change one", t.change},
 		{"Delete one, and restore it", t.deleteAndRestore},

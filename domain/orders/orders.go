@@ -140,7 +140,7 @@ func (l *Line) total() int64 {
 	if high != 0 {
 		return overflows
 	}
-	high, low = bits.Mul64(low, uint64(10000-l.DiscountBP))
+	high, low = bits.Mul64(low, uint64(10000-l.DiscountBP)) //nolint:gosec // it is 0 to 10,000
 	low, carry := bits.Add64(low, 5000, 0)
 	high += carry
 	if high >= 10000 {

@@ -29,6 +29,8 @@ func (f *Field) Operators() []Op {
 		return []Op{Any, All}
 	case Object:
 		return []Op{Eq}
+	case List:
+		return nil
 	}
 	if f.Nullable {
 		ops = append(ops, Null)
@@ -126,6 +128,7 @@ func (f *Field) parse(text string) (value any, problem string) {
 		return nil, problem
 	}
 	switch f.Kind {
+	case List:
 	case Text:
 		if f.Enum != nil && !slices.Contains(f.Enum, text) {
 			return nil, fmt.Sprintf("has no value %q; one of: %s", clip(text), strings.Join(f.Enum, ", "))
