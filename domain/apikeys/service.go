@@ -137,14 +137,13 @@ func (s *Service) Rotate(ctx context.Context, scope tenancy.Scope, id tenancy.ID
 			Detail: "must be 0 to " + strconv.Itoa(int(MaxOverlap/time.Second)) + " seconds",
 		})
 	}
-	now := s.moment()
 	token := s.Secrets.New(TokenPrefix, members.TokenBytes)
-	next, err := s.Store.RotateKey(ctx, scope, id, now, s.Secrets.Hash(token), func(k *Key) (Key, error) {
+	next, err := s.Store.RotateKey(ctx, scope, id, s.moment(), s.Secrets.Hash(token), func(k *Key) (Key, error) {
 		if !mayHandOut(s.Roles, scope.Actor, k.Scopes) {
 			return Key{}, fault.New(fault.Forbidden, "api_key.scopes_not_held",
 				"This key may do what you may not; only somebody who may can rotate it.")
 		}
-		successor, err := k.Rotate(now, overlap)
+		successor, err := k.Rotate(s.moment(), overlap) // the time now, after the wait for whoever rotates it too
 		successor.Prefix, successor.CreatedBy = shownPrefix(token), scope.Actor.ID
 		return successor, err
 	})

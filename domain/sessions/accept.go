@@ -44,51 +44,51 @@ func (s *Service) accept(ctx context.Context, client Client, signedIn *tenancy.S
 	if err := invitation.CheckOpen(now); err != nil {
 		return Grant{}, err
 	}
-	user, isNew, err := s.invitee(ctx, signedIn, invitation, in)
+	invitee, err := s.invitee(ctx, signedIn, invitation, in)
 	if err != nil {
 		return Grant{}, err
 	}
-	fresh, token := s.fresh(client, user.ID, invitation.TenantID)
-	access, err := s.Store.AcceptInvitation(ctx, invitation, user, isNew, fresh)
+	fresh, token := s.fresh(client, invitee.User.ID, invitation.TenantID)
+	access, err := s.Store.AcceptInvitation(ctx, invitation, invitee, fresh)
 	if err != nil {
 		return Grant{}, err
 	}
 	return s.grant(ctx, access, fresh.Session.ID, token)
 }
 
-// invitee returns the user who accepts, proven, or new and not yet saved.
+// invitee returns the user who accepts.
 func (s *Service) invitee(ctx context.Context, signedIn *tenancy.Scope, invitation members.Invitation, in Acceptance,
-) (user users.User, isNew bool, err error) {
+) (Invitee, error) {
 	if signedIn != nil {
 		access, err := s.Current(ctx, *signedIn)
 		if err != nil {
-			return users.User{}, false, err
+			return Invitee{}, err
 		}
 		if access.User.Email != invitation.Email {
-			return users.User{}, false, fault.New(fault.Forbidden, "invitation.other_email",
+			return Invitee{}, fault.New(fault.Forbidden, "invitation.other_email",
 				"This invitation is for another e-mail address. Sign out, or ask for one to your own.")
 		}
-		return access.User, false, nil
+		return Invitee{User: access.User}, nil
 	}
 	existing, err := s.Store.FindUserByEmail(ctx, invitation.Email)
 	if err != nil {
-		return users.User{}, false, err
+		return Invitee{}, err
 	}
 	if !existing.ID.IsZero() {
 		if in.Password == "" {
-			return users.User{}, false, fault.New(fault.Unauthorized, "invitation.sign_in_required",
+			return Invitee{}, fault.New(fault.Unauthorized, "invitation.sign_in_required",
 				"This address has an account. Sign in first, or give its password.")
 		}
 		user, _, err := s.prove(ctx, invitation.Email, in.Password)
-		return user, false, err
+		return Invitee{User: user}, err
 	}
 	wanted := struct {
 		Name     string `json:"name" validate:"required,notblank"`
 		Password string `json:"password" validate:"required"`
 	}{in.Name, in.Password}
 	if err := validation.Check(s.Validate, wanted); err != nil {
-		return users.User{}, false, err
+		return Invitee{}, err
 	}
-	user, err = s.newUser(ctx, in.Name, invitation.Email, in.Password, s.moment())
-	return user, true, err
+	user, err := s.newUser(ctx, in.Name, invitation.Email, in.Password, s.moment())
+	return Invitee{User: user, IsNew: true}, err
 }

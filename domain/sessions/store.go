@@ -48,12 +48,18 @@ type Store interface {
 	RevokeSessions(ctx context.Context, scope tenancy.Scope, keepOwn bool, reason string, now time.Time) (int64, error)
 	// FindInvitation returns the invitation of a token's hash, with its tenant; NotFound where there is none.
 	FindInvitation(ctx context.Context, tokenHash []byte) (members.Invitation, tenants.Tenant, error)
-	// AcceptInvitation makes the user a member and opens their session. It saves the user where isNew says so, and
+	// AcceptInvitation makes the user a member and opens their session. It saves a user who is new, and
 	// checks the invitation again under its lock, and the hash as OpenSession does.
-	AcceptInvitation(ctx context.Context, invitation members.Invitation, user users.User, isNew bool, fresh Fresh,
+	AcceptInvitation(ctx context.Context, invitation members.Invitation, invitee Invitee, fresh Fresh,
 	) (Access, error)
 	// VerifyAccess proves in one round trip that the scope's access stands.
 	VerifyAccess(ctx context.Context, scope tenancy.Scope) error
+}
+
+// Invitee is who accepts an invitation: somebody who was proven, or somebody new who is not saved yet.
+type Invitee struct {
+	User  users.User
+	IsNew bool
 }
 
 // Belonging is a tenant of a user.

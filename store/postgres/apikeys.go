@@ -51,7 +51,7 @@ func insertKey(tx *gorm.DB, k apikeys.Key, tokenHash []byte) error {
 
 // ListKeys returns keys, newest first.
 func (i *Identity) ListKeys(ctx context.Context, scope tenancy.Scope, request page.Request) ([]apikeys.Key, error) {
-	k, err := newKeyset(request, true)
+	k, err := newestFirst(request)
 	if err != nil {
 		return nil, err
 	}

@@ -123,11 +123,26 @@ type keyset struct {
 	limit int
 }
 
-func newKeyset(request page.Request, newestFirst bool) (keyset, error) {
-	k := keyset{compare: ">", order: "asc", limit: request.Limit + 1}
-	if newestFirst != request.Backward {
-		k.compare, k.order = "<", "desc"
+// oldestFirst is a page of a list in ascending order.
+func oldestFirst(request page.Request) (keyset, error) {
+	k := keyset{compare: ">", order: "asc"}
+	if request.Backward {
+		k = keyset{compare: "<", order: "desc"}
 	}
+	return k.of(request)
+}
+
+// newestFirst is a page of a list in descending order.
+func newestFirst(request page.Request) (keyset, error) {
+	k := keyset{compare: "<", order: "desc"}
+	if request.Backward {
+		k = keyset{compare: ">", order: "asc"}
+	}
+	return k.of(request)
+}
+
+func (k keyset) of(request page.Request) (keyset, error) {
+	k.limit = request.Limit + 1
 	if len(request.After) == 0 {
 		return k, nil
 	}

@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -183,13 +182,13 @@ func client() sessions.Client {
 }
 
 // requireFault fails unless err is a fault of the kind with the code.
-func requireFault(tb testing.TB, err error, kind fault.Kind, code string) *fault.Error {
+func requireFault(tb testing.TB, err error, kind fault.Kind, code string) fault.Error {
 	tb.Helper()
 	f, ok := fault.As(err)
 	require.True(tb, ok, "want the fault %s, got %v", code, err)
 	assert.Equal(tb, kind, f.Kind, f.Code)
 	require.Equal(tb, code, f.Code, err)
-	return f
+	return *f
 }
 
 // atOnce runs act so many times at the same time and returns what each returned.

@@ -71,7 +71,7 @@ func (i *Identity) CreateInvitation(ctx context.Context, scope tenancy.Scope, in
 // ListInvitations returns invitations, newest first.
 func (i *Identity) ListInvitations(ctx context.Context, scope tenancy.Scope, request page.Request,
 ) ([]members.Invitation, error) {
-	k, err := newKeyset(request, true)
+	k, err := newestFirst(request)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func readMember(row scanner) (m members.Membership, err error) {
 // ListMembers returns members by the id of the user.
 func (i *Identity) ListMembers(ctx context.Context, scope tenancy.Scope, request page.Request,
 ) ([]members.Membership, error) {
-	k, err := newKeyset(request, false)
+	k, err := oldestFirst(request)
 	if err != nil {
 		return nil, err
 	}

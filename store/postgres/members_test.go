@@ -42,7 +42,7 @@ func TestMembers(t *testing.T) {
 				assert.NotEmpty(t, p.Prev)
 				back, err := w.members.List(t.Context(), scope, page.Request{Limit: 2, After: p.Prev, Backward: true})
 				require.NoError(t, err)
-				assert.Equal(t, seen[2:4], []tenancy.ID{back.Items[0].UserID, back.Items[1].UserID})
+				assert.Equal(t, []tenancy.ID{back.Items[0].UserID, back.Items[1].UserID}, seen[2:4])
 				break
 			}
 			request.After = p.Next

@@ -189,9 +189,10 @@ func (i *Identity) FindInvitation(ctx context.Context, tokenHash []byte) (inv me
 }
 
 // AcceptInvitation makes the user a member and opens their session.
-func (i *Identity) AcceptInvitation(ctx context.Context, inv members.Invitation, user users.User, isNew bool,
+func (i *Identity) AcceptInvitation(ctx context.Context, inv members.Invitation, invitee sessions.Invitee,
 	fresh sessions.Fresh,
 ) (access sessions.Access, err error) {
+	user := invitee.User
 	tenant, now := inv.TenantID, fresh.Session.CreatedAt
 	scope := actsIn(tenant, user.ID, fresh.RequestID)
 	err = i.db.controlTx(ctx, &tenant, func(ctx context.Context) error {
@@ -203,7 +204,7 @@ func (i *Identity) AcceptInvitation(ctx context.Context, inv members.Invitation,
 		if err := current.CheckOpen(now); err != nil {
 			return err
 		}
-		if isNew {
+		if invitee.IsNew {
 			if err := insertUser(tx, user); err != nil {
 				return err
 			}

@@ -117,7 +117,7 @@ func TestLogin(t *testing.T) {
 		} {
 			_, err := login(t.Context(), in)
 			f := requireFault(t, err, fault.Unauthorized, "auth.invalid_credentials")
-			answers = append(answers, *f)
+			answers = append(answers, f)
 		}
 		for _, answer := range answers[1:] {
 			assert.Equal(t, answers[0], answer)
@@ -235,7 +235,7 @@ func TestNoSessionSlipsThrough(t *testing.T) {
 			}
 			for _, grant := range grants {
 				if !grant.SessionID.IsZero() {
-					assert.Error(t, w.credentials.Verify(t.Context(), w.scope(t, grant)))
+					require.Error(t, w.credentials.Verify(t.Context(), w.scope(t, grant)))
 				}
 			}
 			assert.Equal(t, "0", w.text(t, "select count(*)::text from sessions where user_id = $1 and revoked_at is null", member.User.ID.String()))
@@ -253,7 +253,7 @@ func (w *world) inviteExisting(tb testing.TB, by tenancy.Scope, guest sessions.G
 	return grant
 }
 
-func pointers(f *fault.Error) []string {
+func pointers(f fault.Error) []string {
 	list := make([]string, len(f.Violations))
 	for i, v := range f.Violations {
 		list[i] = v.Pointer
