@@ -293,6 +293,44 @@ func TestDriver_remakes_plans_that_a_migration_made_stale(t *testing.T) {
 	require.NoError(t, db.Scoped(t.Context(), scope).Find(&[]project{}).Error, "after the server forgot its statements")
 }
 
+func TestDriver_reads_columns_that_changed_their_type(t *testing.T) {
+	t.Parallel()
+	for _, mode := range modes() {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			s := newSample(t)
+			scope := s.system(t)
+			s.seed(t, scope, "p")
+			db := s.open(t, Config{MaxConnections: 1, ExecMode: mode})
+			points := func() (points any) {
+				require.NoError(t, raw(t.Context(), db, scope).Raw("select points from tasks where points > ?", 1).Row().Scan(&points))
+				return points
+			}
+			assert.Equal(t, int64(2), points())
+			s.Exec(t, "alter table tasks alter column points type int4")
+			assert.Equal(t, int64(2), points())
+			s.Exec(t, "alter table tasks alter column points type numeric")
+			assert.Equal(t, "2", points())
+			s.Exec(t, "alter table tasks add column more int")
+			star := func() int {
+				rows, err := raw(t.Context(), db, scope).Raw("select * from tasks").Rows()
+				require.NoError(t, err)
+				defer rows.Close()
+				columns, err := rows.Columns()
+				require.NoError(t, err)
+				for rows.Next() {
+					continue
+				}
+				require.NoError(t, rows.Err())
+				return len(columns)
+			}
+			before := star()
+			s.Exec(t, "alter table tasks drop column more")
+			assert.Equal(t, before-1, star())
+		})
+	}
+}
+
 func TestDriver_keeps_few_plans(t *testing.T) {
 	t.Parallel()
 	s := newSample(t)

@@ -86,9 +86,24 @@ func (c *conn) deferStatement(ctx context.Context, query string, args []driver.N
 		parts := s.setup(!c.tx.readOnly)
 		c.tx.deferred = append(c.tx.deferred, step{sql: c.setups[parts], raw: s.argumentsOf(parts), kind: stepDeferred})
 	}
+	kept := make([]driver.NamedValue, len(args))
+	for i, arg := range args {
+		value, err := snapshot(arg.Value)
+		if err != nil {
+			return err
+		}
+		kept[i] = driver.NamedValue{Ordinal: arg.Ordinal, Value: value}
+	}
 	statsOf(ctx).statement(1)
-	c.tx.deferred = append(c.tx.deferred, step{sql: query, args: args, kind: stepDeferred})
+	c.tx.deferred = append(c.tx.deferred, step{sql: query, args: kept, kind: stepDeferred})
 	return nil
+}
+
+// succeeded notes that a statement was run: a transaction that had failed was rolled back to a savepoint then.
+func (t *txn) succeeded() {
+	if t.conn.server.TxStatus() == 'T' {
+		t.failed = nil
+	}
 }
 
 // Commit sends what was deferred and the commit in one round trip. A transaction in which nothing was sent sends
@@ -164,8 +179,9 @@ func sqlState(err error) string {
 	return ""
 }
 
-// isStalePlan says whether a kept plan no longer fits: the table was changed, or the server forgot the statement.
+// isStalePlan says whether a kept plan no longer fits: the table has other columns or types, or the server forgot the
+// statement.
 func isStalePlan(err error) bool {
 	state := sqlState(err)
-	return state == "0A000" || state == "26000"
+	return state == "0A000" || state == "26000" || state == "08P01"
 }

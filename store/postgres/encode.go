@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"encoding/binary"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -163,4 +165,35 @@ func (e *encoder) encode(types *pgtype.Map, oid uint32, format int16, value any)
 func (e *encoder) push(value []byte, format int16) {
 	e.values = append(e.values, value)
 	e.formats = append(e.formats, format)
+}
+
+// snapshot is a value that does not change any more with what it was taken from: pointers are followed, bytes copied,
+// and a value that computes its column's does so now.
+func snapshot(value any) (any, error) {
+	switch v := value.(type) {
+	case nil, string, bool, int, int32, int64, float64, time.Time, tenancy.ID, uuid.UUID:
+		return v, nil
+	case []byte:
+		return bytes.Clone(v), nil
+	}
+	r := reflect.ValueOf(value)
+	if r.Kind() == reflect.Pointer && r.IsNil() {
+		return nil, nil //nolint:nilnil // NULL
+	}
+	if v, ok := value.(driver.Valuer); ok {
+		now, err := v.Value()
+		if err != nil {
+			return nil, fmt.Errorf("the value of a column: %w", err)
+		}
+		return now, nil
+	}
+	if r.Kind() == reflect.Pointer {
+		return snapshot(r.Elem().Interface())
+	}
+	if r.Kind() == reflect.Slice {
+		c := reflect.MakeSlice(r.Type(), r.Len(), r.Len())
+		reflect.Copy(c, r)
+		return c.Interface(), nil
+	}
+	return value, nil
 }

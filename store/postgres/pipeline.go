@@ -129,7 +129,9 @@ func (c *conn) run(ctx context.Context) (*rows, error) {
 		c.queue(p, &c.steps[i])
 	}
 	statsOf(ctx).roundTrip()
-	if err := p.Sync(); err != nil {
+	err := p.Sync()
+	c.encode.reset()
+	if err != nil {
 		_ = p.Close()
 		return nil, c.failed(ctx, err)
 	}
@@ -151,7 +153,9 @@ func (c *conn) run(ctx context.Context) (*rows, error) {
 	if err != nil {
 		return nil, c.broken(ctx, p, &c.steps[last], err)
 	}
-	return c.newRows(ctx, p, result, c.steps[last].plan), nil
+	known := c.steps[last].plan
+	clear(c.steps) // an idle connection holds on to no arguments
+	return c.newRows(ctx, p, result, known), nil
 }
 
 // encodeAll encodes the steps' arguments, before anything is queued: what is queued cannot be taken back.
@@ -323,7 +327,7 @@ func (c *conn) outdate(p *plan, err error) {
 	switch {
 	case pg.Code[:2] == "26": // the server forgot the statement, and so the others
 		c.plans = newPlans(c.plans.made)
-	case pg.Code[:2] == "0A", pg.Code[:2] == "42", pg.Code[:2] == "XX", pg.Code == "22P03":
+	case pg.Code[:2] == "0A", pg.Code[:2] == "42", pg.Code[:2] == "XX", pg.Code == "22P03", pg.Code == "08P01":
 		c.plans.drop(p)
 	}
 }

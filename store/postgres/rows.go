@@ -33,10 +33,18 @@ var (
 )
 
 func (c *conn) newRows(ctx context.Context, p *pgconn.Pipeline, reader *pgconn.ResultReader, known *plan) *rows {
-	if known == nil {
-		known = c.planOf(reader.FieldDescriptions())
+	// A statement that the server does not keep may have other columns than when it was described.
+	if fields := reader.FieldDescriptions(); known == nil || known.description.Name == "" && !known.fits(fields) {
+		c.plans.drop(known)
+		known = c.planOf(fields)
 	}
 	return &rows{conn: c, ctx: ctx, pipeline: p, reader: reader, plan: known}
+}
+
+func (p *plan) fits(fields []pgconn.FieldDescription) bool {
+	return slices.EqualFunc(p.description.Fields, fields, func(a, b pgconn.FieldDescription) bool {
+		return a.DataTypeOID == b.DataTypeOID && a.Name == b.Name
+	})
 }
 
 // planOf reads columns that the server described with the result.
@@ -94,6 +102,8 @@ func (r *rows) finish() (pgconn.CommandTag, error) {
 	if err != nil {
 		r.conn.outdate(r.plan, err)
 		err = r.conn.failed(r.ctx, err)
+	} else if t := r.conn.tx; t != nil {
+		t.succeeded()
 	}
 	r.tag, r.err = tag, err
 	return tag, err

@@ -44,12 +44,14 @@ func (s *Stats) roundTrip() {
 	}
 }
 
-// Statement is one statement that was sent, as observers see it. It holds no values.
+// Statement is one statement that was sent, as observers see it.
 type Statement struct {
+	// SQL is its text, which holds no values.
 	SQL string
 	// Took is the time until the first row or the end, with the wait for what was pipelined before it.
 	Took time.Duration
-	Err  error
+	// Err is the database's error as it is: its message may hold a value, and is not for logs that outlive a day.
+	Err error
 }
 
 // Observer is told of each statement after it ran; it must be quick and safe for concurrent use.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -32,6 +33,8 @@ type transaction struct {
 	db      *DB
 	gorm    *gorm.DB
 	session *session
+	// races says that the transaction looked at what others may change before it ends, and is to be run again then.
+	races *bool
 }
 
 func (db *DB) transactionOf(ctx context.Context) *transaction {
@@ -97,7 +100,7 @@ func (db *DB) inTx(ctx context.Context, s *session, options *sql.TxOptions, fn f
 			return errOtherScope
 		}
 		if s.tenant != t.session.tenant && !s.tenant.IsZero() { // within the control plane: on to another tenant
-			ctx = context.WithValue(ctx, txKey{}, &transaction{db: db, gorm: t.gorm, session: s})
+			ctx = context.WithValue(ctx, txKey{}, &transaction{db: db, gorm: t.gorm, session: s, races: t.races})
 		}
 		return fn(ctx)
 	}
@@ -105,8 +108,10 @@ func (db *DB) inTx(ctx context.Context, s *session, options *sql.TxOptions, fn f
 		return errNoTenant
 	}
 	for attempt := 1; ; attempt++ {
-		err := db.attempt(ctx, s, options, fn)
-		if err == nil || attempt == maxAttempts || !mayRunAgain(err) {
+		races := false
+		err := db.attempt(ctx, s, options, &races, fn)
+		mayRunAgain := mayRunAgain(err) || races && isLostRace(err)
+		if err == nil || attempt == maxAttempts || ctx.Err() != nil || !mayRunAgain {
 			return err
 		}
 		if waited := pause(ctx, attempt); waited != nil {
@@ -116,7 +121,7 @@ func (db *DB) inTx(ctx context.Context, s *session, options *sql.TxOptions, fn f
 }
 
 func (db *DB) attempt(
-	ctx context.Context, s *session, options *sql.TxOptions, fn func(ctx context.Context) error,
+	ctx context.Context, s *session, options *sql.TxOptions, races *bool, fn func(ctx context.Context) error,
 ) (err error) {
 	ctx = withSession(ctx, s)
 	tx := db.gorm.WithContext(ctx).Begin(options)
@@ -131,7 +136,7 @@ func (db *DB) attempt(
 			}
 		}
 	}()
-	t := &transaction{db: db, gorm: tx.Session(&gorm.Session{NewDB: true}), session: s}
+	t := &transaction{db: db, gorm: tx.Session(&gorm.Session{NewDB: true}), session: s, races: races}
 	if err := fn(context.WithValue(ctx, txKey{}, t)); err != nil {
 		return err
 	}
@@ -142,14 +147,29 @@ func (db *DB) attempt(
 	return nil
 }
 
-// mayRunAgain says whether the transaction lost against another one, or met a plan that had become stale.
+// mayRunAgain says whether the transaction lost against another one, met a plan that had become stale, or a connection
+// on which nothing could be sent any more.
 func mayRunAgain(err error) bool {
 	switch sqlState(err) {
 	case "40001", "40P01":
 		return true
 	default:
-		return isStalePlan(err)
+		return isStalePlan(err) || pgconn.SafeToRetry(err)
 	}
+}
+
+// expectRaces has the transaction of the context, if there is one, run again where what it looked at has changed before
+// it ended: a value was free, a record was there.
+func (db *DB) expectRaces(ctx context.Context) {
+	if t := db.transactionOf(ctx); t != nil {
+		*t.races = true
+	}
+}
+
+// isLostRace says whether a unique value was taken, or a record not there that is referred to.
+func isLostRace(err error) bool {
+	state := sqlState(err)
+	return state == "23505" || state == "23503"
 }
 
 func pause(ctx context.Context, attempt int) error {

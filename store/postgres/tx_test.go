@@ -54,16 +54,17 @@ func TestInTx(t *testing.T) {
 	t.Run("rolls back a panic and passes it on", func(t *testing.T) {
 		t.Parallel()
 		scope := s.Tenant(t)
+		db := s.open(t, Config{})
 		assert.PanicsWithValue(t, "boom", func() {
-			_ = s.App.InTx(t.Context(), scope, func(ctx context.Context) error {
-				if err := write(ctx, scope); err != nil {
+			_ = db.InTx(t.Context(), scope, func(ctx context.Context) error {
+				if err := db.Scoped(ctx, scope).Create(&memo{ID: tenancy.NewID(), Text: "x"}).Error; err != nil {
 					return err
 				}
 				panic("boom")
 			})
 		})
-		assert.Zero(t, countMemos(t, s.App, scope))
-		assert.Zero(t, s.App.Stats().InUse)
+		assert.Zero(t, countMemos(t, db, scope))
+		assert.Zero(t, db.Stats().InUse)
 	})
 	t.Run("needs a tenant", func(t *testing.T) {
 		t.Parallel()
@@ -122,7 +123,7 @@ func TestInTx_runs_again_after_a_deadlock(t *testing.T) {
 	}
 	done.Wait()
 	require.NoError(t, errors.Join(failures[:]...))
-	assert.EqualValues(t, 3, runs.Load())
+	assert.GreaterOrEqual(t, runs.Load(), int64(3))
 	var texts []string
 	require.NoError(t, s.App.Scoped(t.Context(), scope).Model(&memo{}).Pluck("text", &texts).Error)
 	assert.Equal(t, []string{"xx", "xx"}, texts, "each ran once in effect")
@@ -214,4 +215,41 @@ func TestLocks(t *testing.T) {
 	_, err = TryLock(s.App.Scoped(t.Context(), scope), key)
 	require.ErrorIs(t, err, errNotInTx)
 	require.ErrorIs(t, Lock(s.App.Scoped(t.Context(), scope), key), errNotInTx)
+}
+
+func TestDefer_keeps_values_as_they_were(t *testing.T) {
+	t.Parallel()
+	s := newSample(t)
+	scope := s.system(t)
+	owner, p := "before", project{Name: "p"}
+	p.ID, p.Owner = tenancy.NewID(), &owner
+	err := s.App.InTx(t.Context(), scope, func(ctx context.Context) error {
+		if err := DeferCreate(s.App.Scoped(ctx, scope), &p); err != nil {
+			return err
+		}
+		owner = "after"
+		return nil
+	})
+	require.NoError(t, err)
+	var found project
+	require.NoError(t, s.App.Scoped(t.Context(), scope).Take(&found).Error)
+	assert.Equal(t, "before", *found.Owner)
+}
+
+func TestInTx_goes_on_after_a_savepoint(t *testing.T) {
+	t.Parallel()
+	s := newSample(t)
+	scope := s.system(t)
+	err := s.App.InTx(t.Context(), scope, func(ctx context.Context) error {
+		tx := s.App.Scoped(ctx, scope)
+		id := tenancy.NewID()
+		first := DeferCreate(tx, &memo{ID: id, Text: "kept"})
+		saved := raw(ctx, s.App, scope).Exec("savepoint a").Error
+		again := tx.Create(&memo{ID: id, Text: "twice"}).Error
+		assert.Equal(t, "23505", sqlState(again))
+		back := raw(ctx, s.App, scope).Exec("rollback to savepoint a").Error
+		return errors.Join(first, saved, back, tx.Create(&memo{ID: tenancy.NewID(), Text: "kept"}).Error)
+	})
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, countMemos(t, s.App, scope))
 }
