@@ -49,7 +49,7 @@ CREATE TABLE orders (
 CREATE UNIQUE INDEX orders_number_key ON orders (tenant_id, number) WHERE deleted_at IS NULL;
 CREATE INDEX orders_customer_id_idx ON orders (tenant_id, customer_id, id);
 CREATE INDEX orders_status_idx ON orders (tenant_id, status, id);
-CREATE INDEX orders_placed_at_idx ON orders (tenant_id, coalesce(placed_at, '-infinity'), id);
+CREATE INDEX orders_placed_at_idx ON orders (tenant_id, greatest(placed_at, '-infinity'), id);
 CREATE INDEX orders_total_cents_idx ON orders (tenant_id, total_cents, id);
 CREATE INDEX orders_created_at_idx ON orders (tenant_id, created_at, id);
 CREATE INDEX orders_updated_at_idx ON orders (tenant_id, updated_at, id);

@@ -34,29 +34,45 @@ func condition(f resource.Filter) clause.Expression {
 		return clause.Or(contained...)
 	}
 	switch f.Op {
-	case resource.Eq:
-		return clause.IN{Column: name, Values: f.Values}
 	case resource.Ne:
 		return clause.Expr{SQL: "? IS DISTINCT FROM ?", Vars: []any{name, f.Values[0]}}
-	case resource.Gt:
-		return clause.Gt{Column: name, Value: f.Values[0]}
-	case resource.Gte:
-		return clause.Gte{Column: name, Value: f.Values[0]}
-	case resource.Lt:
-		return clause.Lt{Column: name, Value: f.Values[0]}
-	case resource.Lte:
-		return clause.Lte{Column: name, Value: f.Values[0]}
 	case resource.Any:
 		return clause.Expr{SQL: "? && ?::text[]", Vars: []any{name, textsOf(f.Values)}}
 	case resource.All:
 		return clause.Expr{SQL: "? @> ?::text[]", Vars: []any{name, textsOf(f.Values)}}
 	case resource.Null:
-		if f.Values[0] == true {
-			return clause.Expr{SQL: "? IS NULL", Vars: []any{name}}
+		if f.Values[0] != true {
+			return clause.Expr{SQL: "? IS NOT NULL", Vars: []any{name}}
 		}
-		return clause.Expr{SQL: "? IS NOT NULL", Vars: []any{name}}
+		isNull := clause.Expr{SQL: "? IS NULL", Vars: []any{name}}
+		if hasFloor(f.Field) {
+			return clause.And(clause.Eq{Column: sortKey(f.Field), Value: clause.Expr{SQL: floors[f.Field.Kind]}}, isNull)
+		}
+		return isNull
+	case resource.Eq, resource.Gt, resource.Gte, resource.Lt, resource.Lte:
 	}
-	panic("postgres: no SQL for the operator " + string(f.Op))
+	if hasFloor(f.Field) {
+		return clause.And(comparison(f, sortKey(f.Field)), clause.Expr{SQL: "? IS NOT NULL", Vars: []any{name}})
+	}
+	return comparison(f, name)
+}
+
+// comparison compares a key with a filter's values.
+func comparison(f resource.Filter, key any) clause.Expression {
+	switch f.Op { //nolint:exhaustive // condition has the others
+	case resource.Eq:
+		return clause.IN{Column: key, Values: f.Values}
+	case resource.Gt:
+		return clause.Gt{Column: key, Value: f.Values[0]}
+	case resource.Gte:
+		return clause.Gte{Column: key, Value: f.Values[0]}
+	case resource.Lt:
+		return clause.Lt{Column: key, Value: f.Values[0]}
+	case resource.Lte:
+		return clause.Lte{Column: key, Value: f.Values[0]}
+	default:
+		panic("postgres: no SQL for the operator " + string(f.Op))
+	}
 }
 
 // floors stand for NULL in an order, below every value. An expression over them is indexable and can be compared by
@@ -72,8 +88,12 @@ var floors = map[resource.Kind]string{
 	resource.ID:      "'00000000-0000-0000-0000-000000000000'::uuid",
 }
 
+// hasFloor says whether lists order by the field through its floor. Filters by it then go through it, too, so that one
+// index answers both.
+func hasFloor(f *resource.Field) bool { return f.Sort && f.Nullable }
+
 // sortKey is what a sort orders by.
-func sortKey(f *resource.Field) clause.Expression {
+func sortKey(f *resource.Field) clause.Expr {
 	return clause.Expr{SQL: sortKeySQL(f, "?"), Vars: []any{clause.Column{Table: clause.CurrentTable, Name: f.Name}}}
 }
 

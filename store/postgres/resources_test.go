@@ -20,8 +20,9 @@ import (
 )
 
 // subjects are the records with which each resource of the catalog is put to the test.
-func subjects() map[string]resourcetest.Subject {
+func subjects(stack *storetest.Stack) map[string]resourcetest.Subject {
 	return map[string]resourcetest.Subject{
+		"order": orderSubject(stack),
 		"customer": {
 			Make: func(n int) resource.Entity {
 				c := &customers.Customer{
@@ -37,7 +38,7 @@ func subjects() map[string]resourcetest.Subject {
 				return c
 			},
 			Change: func(e resource.Entity, n int) {
-				c := e.(*customers.Customer)
+				c, _ := e.(*customers.Customer)
 				c.Name, c.Email, c.Tags = fmt.Sprintf("Changed %d", n), new(fmt.Sprintf("changed%d@example.com", n)), tags(n+1)
 				c.Custom["changed"] = map[string]any{"at": json.Number("1.50"), "by": []any{"somebody", nil}}
 			},
@@ -68,7 +69,7 @@ func color(n int) string { return []string{"red", "3", "true", "a, b", "grün"}[
 func TestResources(t *testing.T) {
 	t.Parallel()
 	stack := storetest.New(t)
-	known := subjects()
+	known := subjects(stack)
 	for _, d := range catalog.All() {
 		t.Run(d.Plural, func(t *testing.T) {
 			t.Parallel()
@@ -89,8 +90,11 @@ func over(t *testing.T, stack *storetest.Stack, s resourcetest.Subject) resource
 	s.Dependencies = resource.Dependencies{
 		Store: postgres.NewResources(router), History: postgres.NewAudit(router), Validator: validate.New(),
 	}
-	s.Tenant = stack.Tenant
+	if s.Tenant == nil {
+		s.Tenant = stack.Tenant
+	}
 	s.Events = func(tb testing.TB, scope tenancy.Scope) []events.Event {
+		tb.Helper()
 		return eventsOf(tb, stack.Database, scope.Tenant)
 	}
 	return s

@@ -74,8 +74,7 @@ CREATE TABLE tickets (
 );
 CREATE UNIQUE INDEX tickets_code_key ON tickets (tenant_id, code) WHERE deleted_at IS NULL;
 CREATE INDEX tickets_code_idx ON tickets (tenant_id, code, id);
-CREATE INDEX tickets_due_at_sort_idx ON tickets (tenant_id, greatest(due_at, '-infinity'), id);
-CREATE INDEX tickets_due_at_idx ON tickets (tenant_id, due_at);
+CREATE INDEX tickets_due_at_idx ON tickets (tenant_id, greatest(due_at, '-infinity'), id);
 CREATE INDEX tickets_price_cents_idx ON tickets (tenant_id, price_cents, id);
 CREATE INDEX tickets_created_at_idx ON tickets (tenant_id, created_at, id);
 CREATE INDEX tickets_updated_at_idx ON tickets (tenant_id, updated_at, id);
@@ -84,7 +83,10 @@ SELECT protect_tenant_table('tickets');`
 
 func ticketSubject() resourcetest.Subject {
 	parents := []tenancy.ID{tenancy.NewID(), tenancy.NewID(), tenancy.NewID()}
-	day := time.Date(2026, 10, 25, 2, 30, 0, 987_654_321, time.FixedZone("", -5*3600))
+	day := func(n int) *time.Time {
+		at := time.Date(2026, 10, 25+n, 2, 30, 0, 987_654_321, time.FixedZone("", -5*3600))
+		return &at
+	}
 	return resourcetest.Subject{
 		Definition: ticketDefinition(),
 		Make: func(n int) resource.Entity {
@@ -95,7 +97,7 @@ func ticketSubject() resourcetest.Subject {
 			}
 			switch n % 6 {
 			case 0:
-				t.Status, t.ClosedAt = "closed", new(day)
+				t.Status, t.ClosedAt = "closed", day(0)
 			case 1:
 				t.Status = "pending"
 			case 3:
@@ -103,10 +105,10 @@ func ticketSubject() resourcetest.Subject {
 			case 4:
 				t.ParentID, t.IsPublic, t.Reporter = &parents[n%3], new(true), new(fmt.Sprintf("reporter %d", n%4))
 			case 5:
-				t.ParentID, t.ClosedAt, t.Status = &parents[0], new(day.Add(time.Duration(n))), "closed"
+				t.ParentID, t.ClosedAt, t.Status = &parents[0], day(n), "closed"
 			}
 			if n%4 != 0 {
-				t.DueAt = new(day.AddDate(0, 0, n%5))
+				t.DueAt = day(n % 5)
 			}
 			if n%3 != 0 {
 				t.Rating = new(int64(n%5 + 1))
@@ -114,10 +116,10 @@ func ticketSubject() resourcetest.Subject {
 			return t
 		},
 		Change: func(e resource.Entity, n int) {
-			t := e.(*ticket)
+			t, _ := e.(*ticket)
 			t.Title, t.PriceCents, t.IsUrgent, t.Reporter = fmt.Sprintf("changed %d", n), int64(n), !t.IsUrgent, new(fmt.Sprintf("changer %d", n))
 			if t.DueAt = nil; n%2 == 0 {
-				t.DueAt = new(day.AddDate(1, 0, n))
+				t.DueAt = day(365 + n)
 			}
 			t.Custom = map[string]any{"weight": json.Number("2E-3"), "n": n}
 		},

@@ -49,13 +49,14 @@ type textListSerializer struct{}
 
 // Scan reads text[].
 func (textListSerializer) Scan(ctx context.Context, field *schema.Field, dst reflect.Value, value any) error {
-	list := textList{}
+	list := []string{}
 	if text, ok := bytesOf(value); ok {
-		if err := list.parse(string(text)); err != nil {
+		var err error
+		if list, err = parseTextList(string(text)); err != nil {
 			return fmt.Errorf("read %s: %w", field.DBName, err)
 		}
 	}
-	field.ReflectValueOf(ctx, dst).Set(reflect.ValueOf([]string(list)))
+	field.ReflectValueOf(ctx, dst).Set(reflect.ValueOf(list))
 	return nil
 }
 
@@ -100,37 +101,37 @@ func (l textList) Value() (driver.Value, error) {
 
 var errNotTextList = errors.New("postgres: not the text form of a one-dimensional text[]")
 
-func (l *textList) parse(text string) error {
+// parseTextList reads what Value writes, and what PostgreSQL makes of it, which quotes only where it must.
+func parseTextList(text string) ([]string, error) {
 	body, ok := strings.CutPrefix(text, "{")
 	body, closed := strings.CutSuffix(body, "}")
 	if !ok || !closed {
-		return errNotTextList
+		return nil, errNotTextList
+	}
+	list := []string{}
+	if body == "" {
+		return list, nil
 	}
 	var element strings.Builder
-	quoted, any := false, false
+	quoted := false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
 		case c == '\\' && i+1 < len(body):
 			i++
 			element.WriteByte(body[i])
 		case c == '"':
-			quoted, any = !quoted, true
+			quoted = !quoted
 		case c == ',' && !quoted:
-			*l = append(*l, element.String())
+			list = append(list, element.String())
 			element.Reset()
-			any = true
 		case c == '{' && !quoted:
-			return errNotTextList
+			return nil, errNotTextList
 		default:
 			element.WriteByte(c)
-			any = true
 		}
 	}
 	if quoted {
-		return errNotTextList
+		return nil, errNotTextList
 	}
-	if any {
-		*l = append(*l, element.String())
-	}
-	return nil
+	return append(list, element.String()), nil
 }

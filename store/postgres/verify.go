@@ -153,13 +153,14 @@ func verifyField(d *resource.Definition, f *resource.Field, s *schema.Schema, t 
 
 func verifyIndexes(d *resource.Definition, f *resource.Field, t layout) []string {
 	var problems []string
-	if f.Filter && !f.Scan && !t.has(func(x layoutIndex) bool {
-		return x.keys[1] == f.Name || (f.Sort && sameSQL(x.keys[1], sortKeySQL(f, f.Name)))
-	}) {
-		problems = append(problems, fmt.Sprintf(
-			"is filtered by and no index of %s begins with (tenant_id, %s); add one, or mark the field scan", d.Plural, f.Name))
+	key := f.Name
+	if hasFloor(f) {
+		key = sortKeySQL(f, f.Name)
 	}
-	key := sortKeySQL(f, f.Name)
+	if f.Filter && !f.Scan && !t.has(func(x layoutIndex) bool { return sameSQL(x.keys[1], key) }) {
+		problems = append(problems, fmt.Sprintf(
+			"is filtered by and no index of %s begins with (tenant_id, %s); add one, or mark the field scan", d.Plural, key))
+	}
 	if f.Sort && !f.Scan && f.Name != "id" && !t.has(func(x layoutIndex) bool {
 		return len(x.keys) > 2 && sameSQL(x.keys[1], key) && x.keys[2] == "id" && x.method == "btree"
 	}) {

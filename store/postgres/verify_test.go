@@ -22,9 +22,10 @@ func TestVerify(t *testing.T) {
 		"a time without its zone":     {`ALTER TABLE tickets ALTER closed_at TYPE timestamp`, "field closed_at holds time, and its column is timestamp without time zone; it must be timestamp with time zone"},
 		"a pointer that is NOT NULL":  {`ALTER TABLE tickets ALTER rating SET NOT NULL`, "field rating is a pointer, and its column is NOT NULL; make them agree"},
 		"a value that may be NULL":    {`ALTER TABLE tickets ALTER title DROP NOT NULL`, "field title is no pointer, and its column may be NULL; make them agree"},
-		"a missing index to filter":   {`DROP INDEX tickets_due_at_idx`, "field due_at is filtered by and no index of tickets begins with (tenant_id, due_at); add one, or mark the field scan"},
-		"a missing index to sort":     {`DROP INDEX tickets_due_at_sort_idx`, "field due_at is sorted by and no index of tickets begins with (tenant_id, greatest(due_at, '-infinity'::timestamptz), id)"},
-		"an index for nobody":         {`DROP INDEX tickets_due_at_sort_idx; CREATE INDEX ON tickets (tenant_id, coalesce(due_at, '-infinity'), id)`, "field due_at is sorted by and no index"},
+		"a missing index to filter":   {`DROP INDEX tickets_price_cents_idx`, "field price_cents is filtered by and no index of tickets begins with (tenant_id, price_cents); add one, or mark the field scan"},
+		"a missing index to sort":     {`DROP INDEX tickets_due_at_idx`, "field due_at is sorted by and no index of tickets begins with (tenant_id, greatest(due_at, '-infinity'::timestamptz), id)"},
+		"a missing index to find":     {`DROP INDEX tickets_due_at_idx`, "field due_at is filtered by and no index of tickets begins with (tenant_id, greatest(due_at, '-infinity'::timestamptz))"},
+		"an index for nobody":         {`DROP INDEX tickets_due_at_idx; CREATE INDEX ON tickets (tenant_id, coalesce(due_at, '-infinity'), id)`, "field due_at is sorted by and no index"},
 		"an index without the id":     {`DROP INDEX tickets_created_at_idx; CREATE INDEX ON tickets (tenant_id, created_at)`, "field created_at is sorted by and no index of tickets begins with (tenant_id, created_at, id)"},
 		"an index without the tenant": {`DROP INDEX tickets_updated_at_idx; CREATE INDEX ON tickets (updated_at, id)`, "field updated_at is filtered by and no index of tickets begins with (tenant_id, updated_at)"},
 		"a unique field that is not":  {`DROP INDEX tickets_code_key`, "field code is unique and there is no unique index tickets_code_key on (tenant_id, code) WHERE deleted_at IS NULL"},
@@ -48,7 +49,7 @@ func TestVerify(t *testing.T) {
 
 	t.Run("every mismatch at once", func(t *testing.T) {
 		t.Parallel()
-		type order struct {
+		type purchase struct {
 			resource.Base
 
 			Number string `json:"number" api:"filter"`
@@ -60,12 +61,12 @@ func TestVerify(t *testing.T) {
 			Missing string `json:"missing" api:"plain"`
 		}
 		err := stack.DB.Verify(t.Context(), []*resource.Definition{
-			resource.Define[order](resource.Options{Name: "purchase", Plural: "orders"}),
+			resource.Define[purchase](resource.Options{Name: "purchase", Plural: "purchases"}),
 			resource.Define[ticketBySubject](resource.Options{Name: "issue", Plural: "tickets"}),
 		})
 		require.Error(t, err)
 		assert.Equal(t, []string{
-			"resource purchase: there is no table orders; write its migration",
+			"resource purchase: there is no table purchases; write its migration",
 			"resource issue: faults of its constraints would speak of a ticket; choose a plural whose singular is issue",
 			"resource issue: the struct's table is ticket_by_subjects and not tickets; give it a method TableName",
 			`resource issue: the field title is kept in a column of another name; rename the Go field, or tag it gorm:"column:title"`,

@@ -44,7 +44,9 @@ func testMake(t *testing.T, s Subject) {
 		if f.Nullable {
 			assert.Positive(t, nulls, "Make never leaves %s null", f.Name)
 		}
-		assert.Greater(t, len(values), 1, "Make gives %s one value only", f.Name)
+		if f.Filter || f.Sort || f.Unique {
+			assert.Greater(t, len(values), 1, "Make gives %s one value only", f.Name)
+		}
 		if f.Unique {
 			assert.Equal(t, 1, most, "Make gives %s the same value twice, which is unique", f.Name)
 		}
