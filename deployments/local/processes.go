@@ -174,16 +174,21 @@ func (c *child) died() error {
 }
 
 // awaitReady waits until the process says that it is ready, or ends, or takes too long.
-func (c *child) awaitReady(ctx context.Context, origin string, atMost time.Duration) error {
+func (c *child) awaitReady(ctx context.Context, at address, atMost time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		answer, isReady := askReady(ctx, client, origin+"/readyz")
+		answer, isReady := askReady(ctx, client, at.origin()+"/readyz")
 		if isReady {
-			return nil
+			// A stranger may have taken the port since it was looked at; the child ends then.
+			holder, isKnown := proc.PortHolder(at.port)
+			if !isKnown || holder.Pid == c.process.Pid {
+				return nil
+			}
+			answer = fmt.Sprintf("%s is answered by another process: %s", at.origin(), holder.Command())
 		}
 		select {
 		case <-c.process.Done():

@@ -93,7 +93,7 @@ func (s *stack) bringUp(ctx context.Context) error {
 	var ready []func(context.Context) error
 	for _, c := range s.children {
 		ready = append(ready, func(ctx context.Context) error {
-			return c.awaitReady(ctx, s.addresses[c.ops].origin(), time.Minute)
+			return c.awaitReady(ctx, s.addresses[c.ops], time.Minute)
 		})
 	}
 	if err := s.atOnce(ctx, ready...); err != nil {
