@@ -8,6 +8,7 @@ require (
 	github.com/groundwork-saas/groundwork/platform v0.0.0
 	github.com/groundwork-saas/groundwork/store v0.0.0
 	github.com/prometheus/client_golang v1.25.0
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/sirupsen/logrus v1.10.2
 	github.com/stretchr/testify v1.12.1
 	github.com/ulule/limiter/v3 v3.11.2

@@ -29,7 +29,7 @@ func apiKeyRoutes(service *apikeys.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodPost, Path: root, Access: Tenant, Permission: write, Status: http.StatusCreated, Secret: true,
-			Summary: "Make an API key; its token is shown this once", Body: apikeys.Input{}, Answer: createdKey{}, Handle: h.create,
+			Summary: "Make an API key; its token is shown this once", Body: apikeys.Input{}, Answer: createdKey{}, Versioned: true, Handle: h.create,
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: http.StatusOK,
@@ -37,7 +37,7 @@ func apiKeyRoutes(service *apikeys.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: http.StatusOK,
-			Summary: "Rename an API key", Body: apikeys.Label{}, Patch: true, Answer: apikeys.Key{}, Handle: h.change,
+			Summary: "Rename an API key", Body: apikeys.Label{}, Patch: true, Answer: apikeys.Key{}, Versioned: true, Handle: h.change,
 		},
 		{
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: write, Status: http.StatusNoContent,
@@ -45,7 +45,7 @@ func apiKeyRoutes(service *apikeys.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodPost, Path: one + "/rotate", Access: Tenant, Permission: write, Status: http.StatusCreated, Secret: true,
-			Summary: "Make an API key's successor; the old one ends after the overlap", Body: rotateInput{}, Answer: createdKey{},
+			Summary: "Make an API key's successor; the old one ends after the overlap", Body: rotateInput{}, Answer: createdKey{}, Versioned: true,
 			Handle: h.rotate,
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/groundwork-saas/groundwork/api/internal/openapi"
+	"github.com/groundwork-saas/groundwork/api/internal/reference"
 	"github.com/groundwork-saas/groundwork/api/internal/static"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
@@ -53,15 +54,42 @@ func (a *API) Document() *openapi.Document {
 	return openapi.Build(table)
 }
 
-// mountDocument serves the document; it is built here, once.
+// mountDocument serves the document and the pages that are made of it; both are built here, once.
 func (a *API) mountDocument(engine *gin.Engine) error {
-	data, err := a.Document().JSON()
+	document := a.Document()
+	data, err := document.JSON()
 	if err != nil {
 		return err
 	}
-	file := static.New("application/json", data, 300)
-	engine.GET("/openapi.json", func(g *gin.Context) { file.ServeHTTP(g.Writer, g.Request) })
+	serve := func(file *static.File) gin.HandlerFunc {
+		return func(g *gin.Context) { file.ServeHTTP(g.Writer, g.Request) }
+	}
+	engine.GET("/openapi.json", serve(static.New("application/json", data, 300)))
+	pages, err := reference.New(document, a.errorAliases())
+	if err != nil {
+		return err
+	}
+	policy := func(g *gin.Context) { g.Header("Content-Security-Policy", reference.Policy) }
+	for path, file := range pages {
+		engine.GET(path, policy, serve(file))
+	}
 	return nil
+}
+
+// errorAliases are the codes of resources' faults, by the name that they have in docs/errors.md.
+func (a *API) errorAliases() map[string][]string {
+	aliases := map[string][]string{}
+	for _, s := range a.deps.Resources {
+		d := s.Definition
+		aliases["resource.not_found"] = append(aliases["resource.not_found"], d.Name+".not_found")
+		aliases["resource.overlaps"] = append(aliases["resource.overlaps"], d.Name+".overlaps")
+		for i := range d.Fields {
+			if f := &d.Fields[i]; f.Unique {
+				aliases["resource.field_taken"] = append(aliases["resource.field_taken"], d.Name+"."+f.Name+"_taken")
+			}
+		}
+	}
+	return aliases
 }
 
 func describe(r *Route, definitions map[string]*resource.Definition) openapi.Route {

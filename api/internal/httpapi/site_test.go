@@ -19,8 +19,8 @@ import (
 	"github.com/ulule/limiter/v3"
 
 	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
-	"github.com/groundwork-saas/groundwork/api/internal/openapi/openapitest"
 	"github.com/groundwork-saas/groundwork/api/internal/identity"
+	"github.com/groundwork-saas/groundwork/api/internal/openapi/openapitest"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
@@ -129,7 +129,7 @@ func newSite(tb testing.TB, config siteConfig) *site {
 	})
 	handler, err := s.API.Handler()
 	require.NoError(tb, err)
-	s.server = httptest.NewServer(openapitest.Validate(t, handler))
+	s.server = httptest.NewServer(openapitest.Validate(tb, handler))
 	tb.Cleanup(s.server.Close)
 	s.URL = s.server.URL
 	return s

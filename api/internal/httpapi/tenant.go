@@ -17,7 +17,7 @@ func tenantRoutes(identity Identity) []Route {
 		{
 			Method: http.MethodPatch, Path: "/tenant", Access: Tenant, Permission: members.TenantWrite, Status: http.StatusOK,
 			Summary: "Change your organization's name or time zone", Body: tenants.Settings{}, Patch: true, Answer: tenantView{},
-			Handle: h.change,
+			Versioned: true, Handle: h.change,
 		},
 		{
 			Method: http.MethodGet, Path: "/roles", Access: Tenant, Status: http.StatusOK,

@@ -2,11 +2,14 @@ package openapi
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/resource"
 )
 
 // Build describes the table. It panics with a message that names the route or the type where the table does not add
@@ -93,7 +96,7 @@ func (b *builder) addTag(c Capability) {
 	if c.Description == "" {
 		c.Description = c.Name + "."
 	}
-	b.doc.Tags = append(b.doc.Tags, Tag{Name: c.Name, Description: c.Description})
+	b.doc.Tags = append(b.doc.Tags, Tag(c))
 }
 
 // describe says in sentences what the rest of the operation says to programs.
@@ -121,6 +124,9 @@ func (b *builder) describe(r Route) string {
 func aboutResource(r Route) []string {
 	name := words(r.Resource.Name)
 	switch id := r.operationID(); {
+	case r.isBulk():
+		return []string{fmt.Sprintf("Takes up to %d items. An atomic bulk does all of it or nothing; another one does what it can and answers 207 where "+
+			"items failed, with what came of each, in their order. A delete needs the permission `%s:delete`.", resource.MaxBulk, r.Resource.Plural)}
 	case r.Filters:
 		return []string{fmt.Sprintf("Filters all hold; each takes up to %d values, separated by commas (`\\,` is a comma within one).", maxValues)}
 	case strings.HasSuffix(id, "_create"):
@@ -148,6 +154,9 @@ func security(r Route) []map[string][]string {
 }
 
 func (b *builder) body(r Route) *RequestBody {
+	if r.isBulk() {
+		return b.bulkBody(r)
+	}
 	m, mediaTypes := sending, []string{"application/json"}
 	if r.Patch {
 		m, mediaTypes = patching, []string{"application/merge-patch+json", "application/json"}
@@ -169,7 +178,13 @@ func (b *builder) body(r Route) *RequestBody {
 
 // answer is the schema of what the route answers; a page of a list is a component of its own.
 func (b *builder) answer(r Route) *Schema {
+	if r.isBulk() {
+		return b.bulkAnswer(r)
+	}
 	item := b.types.of(typeOf(r.Answer), answering)
+	if isEntity(r.Answer) && r.Resource != nil {
+		b.addReferences(b.doc.Resolve(item), r.Resource)
+	}
 	if !r.List {
 		return item
 	}
@@ -181,6 +196,19 @@ func (b *builder) answer(r Route) *Schema {
 		b.doc.Components.Schemas.Set(name, pageSchema(item))
 	}
 	return schemaRef(name)
+}
+
+// addReferences adds what expand=… answers with.
+func (b *builder) addReferences(s *Schema, d *resource.Definition) {
+	references := d.References()
+	for _, name := range slices.Sorted(maps.Keys(references)) {
+		if s.Properties.Has(name) {
+			continue
+		}
+		property := nullable(b.types.of(typeOf(references[name].References.New()), answering))
+		property.Description = "The " + words(name) + ", where `expand=" + name + "` asks for it."
+		s.Properties.Set(name, property)
+	}
 }
 
 func pageSchema(item *Schema) *Schema {
@@ -216,11 +244,11 @@ func problemSchema() *Schema {
 	set("title", "The status in words.")
 	status := set("status", "The HTTP status.")
 	status.Type, status.Format = Types{"integer"}, "int32"
-	status.Minimum, status.Maximum = number(http.StatusBadRequest), number(599)
+	status.Minimum, status.Maximum = new(int64(http.StatusBadRequest)), new(int64(599))
 	set("code", "What went wrong, for programs.")
 	set("detail", "What went wrong and the way out, for people.")
 	s.Properties.Set("errors", &Schema{
-		Type: Types{"array"}, MaxItems: number(100), Items: violation, Description: "The values that are wrong, where it is about values.",
+		Type: Types{"array"}, MaxItems: new(int64(100)), Items: violation, Description: "The values that are wrong, where it is about values.",
 	})
 	set("request_id", "Names the request in our logs; quote it in a report.")
 	return s

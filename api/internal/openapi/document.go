@@ -86,6 +86,9 @@ type Parameter struct {
 	Explode     *bool   `json:"explode,omitempty"`
 	Schema      *Schema `json:"schema,omitempty"`
 	Example     any     `json:"example,omitempty"`
+
+	// IsFilter says that the parameter selects records by a field of theirs.
+	IsFilter bool `json:"-"`
 }
 
 // RequestBody is what an operation takes.

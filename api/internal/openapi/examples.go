@@ -10,7 +10,7 @@ import (
 const (
 	exampleID    = "01980c2e-5d0b-7c3a-9a57-0f6c1f5f7d11"
 	exampleTime  = "2026-03-14T09:26:53Z"
-	exampleToken = "eyJhbGciOiJFZERTQSIsImtpZCI6IjAxOTgifQ.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl"
+	exampleToken = "eyJhbGciOiJFZERTQSIsImtpZCI6IjAxOTgifQ.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl" //nolint:gosec // of nobody
 )
 
 // exampleOf is what a field may hold: what its example tag says, or what a field of its name and form usually does.
@@ -138,6 +138,9 @@ func (d *Document) exampleObject(s *Schema, name string) any {
 	var o Map[any]
 	for _, key := range s.Properties.Keys() {
 		property := s.Properties.Get(key)
+		if isSpecial(key, s) {
+			continue
+		}
 		if isUsuallyNull(key) && property.IsNullable() {
 			o.Set(key, nil)
 			continue
@@ -172,13 +175,21 @@ func (d *Document) patchExample(s *Schema) any {
 	return o
 }
 
-// isUsuallyNull says of a time whether most records do not have it yet.
+// isSpecial says of a field whether most bodies and answers do not have it: what expand asks for, what went wrong with
+// an item, what is history.
+func isSpecial(name string, s *Schema) bool {
+	property := s.Properties.Get(name)
+	return strings.Contains(property.Description, "expand=") || strings.Contains(property.Description, "backfill") ||
+		(name == "error" && strings.HasSuffix(property.Ref, "/Problem")) || name == "otp"
+}
+
+// isUsuallyNull says of what may be null whether it mostly is: a time that has not come, the page before the first.
 func isUsuallyNull(name string) bool {
 	switch name {
-	case "deleted_at", "revoked_at", "accepted_at", "cancelled_at", "prev_cursor", "shipped_at":
+	case "prev_cursor", "error":
 		return true
 	default:
-		return false
+		return strings.HasSuffix(name, "_at") && name != "expires_at"
 	}
 }
 

@@ -36,8 +36,11 @@ func (b *builder) addOrigin() {
 	key := &Schema{Type: Types{"object"}, Required: []string{"kty", "kid", "use", "alg"}}
 	var sample Map[any]
 	for _, member := range [][3]string{
-		{"kty", "The key's type.", "OKP"}, {"crv", "Its curve.", "Ed25519"}, {"kid", "Its name, as tokens give it.", "0198"},
-		{"use", "What it is for.", "sig"}, {"alg", "The algorithm.", "EdDSA"},
+		{"kty", "The key's type.", "OKP"},
+		{"crv", "Its curve.", "Ed25519"},
+		{"kid", "Its name, as tokens give it.", "0198"},
+		{"use", "What it is for.", "sig"},
+		{"alg", "The algorithm.", "EdDSA"},
 		{"x", "The public key, in base64url.", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
 	} {
 		key.Properties.Set(member[0], &Schema{Type: Types{"string"}, Description: member[1]})

@@ -2,7 +2,9 @@ package openapi
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/groundwork-saas/groundwork/domain/page"
@@ -28,10 +30,19 @@ func (b *builder) parameters(r Route) []*Parameter {
 	}
 	names := r.Params
 	if r.Filters && r.Resource != nil {
-		all = append(all, b.filters(r.Resource)...)
-		names = append([]string{"limit", "cursor", "sort", "fields", "trashed"}, r.Params...)
+		for _, p := range filters(r.Resource) {
+			p.IsFilter = true
+			all = append(all, p)
+		}
+		names = append([]string{"limit", "cursor", "sort", "fields", "expand", "trashed"}, r.Params...)
+		if takesSearch(r.Resource) {
+			names = append([]string{"q"}, names...)
+		}
 	}
 	for _, name := range names {
+		if name == "expand" && (r.Resource == nil || len(r.Resource.References()) == 0) {
+			continue
+		}
 		all = append(all, b.queryParameter(name, r))
 	}
 	for _, p := range all {
@@ -53,7 +64,7 @@ func (b *builder) parameters(r Route) []*Parameter {
 }
 
 func (b *builder) pathParameter(name string, r Route) *Parameter {
-	p := &Parameter{Name: name, In: "path", Required: true, Schema: &Schema{Type: Types{"string"}, MaxLength: number(200)}}
+	p := &Parameter{Name: name, In: "path", Required: true, Schema: &Schema{Type: Types{"string"}, MaxLength: new(int64(200))}}
 	if name == "id" || strings.HasSuffix(name, "_id") {
 		p.Schema = &Schema{Type: Types{"string"}, Format: "uuid", Examples: []any{exampleID}}
 		p.Description = "Names the record."
@@ -77,6 +88,13 @@ func (b *builder) queryParameter(name string, r Route) *Parameter {
 		return sortParameter(r.Resource)
 	case "fields":
 		return fieldsParameter(r.Resource)
+	case "expand":
+		return expandParameter(r.Resource)
+	case "q":
+		return &Parameter{
+			Name: "q", In: "query", Description: "Words to look for in the record's texts; the last one may be the beginning of a word.",
+			Schema: &Schema{Type: Types{"string"}, MaxLength: new(int64(maxValueLength))},
+		}
 	}
 	p := &Parameter{Name: name, In: "query"}
 	if schema := b.table.Parameters[name]; schema != nil {
@@ -85,7 +103,7 @@ func (b *builder) queryParameter(name string, r Route) *Parameter {
 		p.Schema = &c
 		return p
 	}
-	p.Schema = &Schema{Type: Types{"string"}, MaxLength: number(maxValueLength)}
+	p.Schema = &Schema{Type: Types{"string"}, MaxLength: new(int64(maxValueLength))}
 	if strings.HasSuffix(name, "_id") {
 		p.Schema = &Schema{Type: Types{"string"}, Format: "uuid"}
 	}
@@ -106,7 +124,7 @@ func sortParameter(d *resource.Definition) *Parameter {
 			break
 		}
 	}
-	p.Schema.Items, p.Schema.MaxItems, p.Schema.Default = &Schema{Type: Types{"string"}}, number(maxSorts), byDefault
+	p.Schema.Items, p.Schema.MaxItems, p.Schema.Default = &Schema{Type: Types{"string"}}, new(int64(maxSorts)), byDefault
 	for i := range d.Fields {
 		if f := &d.Fields[i]; f.Sort {
 			p.Schema.Items.Enum = append(p.Schema.Items.Enum, f.Name, "-"+f.Name)
@@ -117,11 +135,26 @@ func sortParameter(d *resource.Definition) *Parameter {
 
 func fieldsParameter(d *resource.Definition) *Parameter {
 	p := listParameter("fields", "The fields to answer with, beside the id; all where it is left out. Such an answer has no ETag.")
-	p.Schema.Items, p.Schema.MaxItems = &Schema{Type: Types{"string"}}, number(maxValues)
+	p.Schema.Items, p.Schema.MaxItems = &Schema{Type: Types{"string"}}, new(int64(maxValues))
 	for i := range d.Fields {
 		p.Schema.Items.Enum = append(p.Schema.Items.Enum, d.Fields[i].Name)
 	}
 	return p
+}
+
+func expandParameter(d *resource.Definition) *Parameter {
+	p := listParameter("expand", "What the record refers to, to be answered with it. Such an answer has no ETag.")
+	p.Schema.Items = &Schema{Type: Types{"string"}}
+	for _, name := range slices.Sorted(maps.Keys(d.References())) {
+		p.Schema.Items.Enum = append(p.Schema.Items.Enum, name)
+	}
+	return p
+}
+
+// takesSearch asks the definition itself.
+func takesSearch(d *resource.Definition) bool {
+	_, err := d.ParseQuery(map[string][]string{"q": {"word"}})
+	return err == nil
 }
 
 // listParameter is a parameter whose values are separated by commas.
@@ -129,12 +162,12 @@ func listParameter(name, description string) *Parameter {
 	explode := false
 	return &Parameter{
 		Name: name, In: "query", Description: description, Style: "form", Explode: &explode,
-		Schema: &Schema{Type: Types{"array"}, MaxItems: number(maxValues)},
+		Schema: &Schema{Type: Types{"array"}, MaxItems: new(int64(maxValues))},
 	}
 }
 
 // filters are the parameters that select records by their fields.
-func (b *builder) filters(d *resource.Definition) []*Parameter {
+func filters(d *resource.Definition) []*Parameter {
 	var all []*Parameter
 	for i := range d.Fields {
 		f := &d.Fields[i]
@@ -162,9 +195,9 @@ func pathsParameter(f *resource.Field) *Parameter {
 			"that it reads as: `3` is a number, `true` a boolean, `red` and `\"3\"` are texts. Several values separated by commas: "+
 			"one of them.", f.Name),
 		Schema: &Schema{
-			Type: Types{"object"}, MaxProperties: number(20),
+			Type: Types{"object"}, MaxProperties: new(int64(20)),
 			PatternProperties: map[string]*Schema{
-				"^" + f.Name + `\..+$`: {Type: Types{"string", "number", "boolean"}, MaxLength: number(maxValueLength), Pattern: anyPattern},
+				"^" + f.Name + `\..+$`: {Type: Types{"string", "number", "boolean"}, MaxLength: new(int64(maxValueLength)), Pattern: anyPattern},
 			},
 			AdditionalProperties: true,
 		},
@@ -223,9 +256,9 @@ func filterValue(f *resource.Field) *Schema {
 		return &Schema{Type: Types{"string"}, Format: "uuid"}
 	case resource.Time:
 		return &Schema{AnyOf: []*Schema{{Type: Types{"string"}, Format: "date-time"}, {Type: Types{"string"}, Format: "date"}}}
-	case resource.Text, resource.TextList, resource.Object:
+	case resource.Text, resource.TextList, resource.Object, resource.List:
 	}
-	s := &Schema{Type: Types{"string"}, MaxLength: number(maxValueLength)}
+	s := &Schema{Type: Types{"string"}, MaxLength: new(int64(maxValueLength))}
 	for _, value := range f.Enum {
 		s.MaxLength, s.Enum = nil, append(s.Enum, value)
 	}
@@ -238,13 +271,13 @@ func commonParameters() Map[*Parameter] {
 	m.Set("Limit", &Parameter{
 		Name: "limit", In: "query", Description: "How many records a page has at most.",
 		Schema: &Schema{
-			Type: Types{"integer"}, Format: "int32", Minimum: number(1), Maximum: number(page.MaxLimit), Default: page.DefaultLimit,
+			Type: Types{"integer"}, Format: "int32", Minimum: new(int64(1)), Maximum: new(int64(page.MaxLimit)), Default: page.DefaultLimit,
 		},
 	})
 	m.Set("Cursor", &Parameter{
 		Name: "cursor", In: "query",
 		Description: "Where to go on: `next_cursor` or `prev_cursor` of a page, with the same filters and order.",
-		Schema:      &Schema{Type: Types{"string"}, MaxLength: number(maxCursor), Pattern: "^[A-Za-z0-9_-]*$"},
+		Schema:      &Schema{Type: Types{"string"}, MaxLength: new(int64(maxCursor)), Pattern: "^[A-Za-z0-9_-]*$"},
 	})
 	m.Set("Trashed", &Parameter{
 		Name: "trashed", In: "query", Description: "`with` shows deleted records as well, `only` nothing else.",
@@ -253,16 +286,16 @@ func commonParameters() Map[*Parameter] {
 	m.Set("IfMatch", &Parameter{
 		Name: "If-Match", In: "header",
 		Description: "The ETag that the change is meant for. Where the record has changed since, nothing is done and the answer is 412.",
-		Schema:      &Schema{Type: Types{"string"}, MaxLength: number(64), Pattern: "^[ -~]*$"}, Example: `"3"`,
+		Schema:      &Schema{Type: Types{"string"}, MaxLength: new(int64(64)), Pattern: "^[ -~]*$"}, Example: `"3"`,
 	})
 	m.Set("IfNoneMatch", &Parameter{
 		Name: "If-None-Match", In: "header", Description: "The ETag that you have; where it still stands the answer is 304 without a body.",
-		Schema: &Schema{Type: Types{"string"}, MaxLength: number(maxValueLength), Pattern: "^[ -~]*$"}, Example: `"3"`,
+		Schema: &Schema{Type: Types{"string"}, MaxLength: new(int64(maxValueLength)), Pattern: "^[ -~]*$"}, Example: `"3"`,
 	})
 	m.Set("IdempotencyKey", &Parameter{
 		Name: "Idempotency-Key", In: "header",
 		Description: "Names this one act, so that it happens once however often the request is sent; a UUID is a good one.",
-		Schema:      &Schema{Type: Types{"string"}, MaxLength: number(maxKey), Pattern: "^[ -~]*$"},
+		Schema:      &Schema{Type: Types{"string"}, MaxLength: new(int64(maxKey)), Pattern: "^[ -~]*$"},
 		Example:     "7f1d7f0e-2f0c-4f53-9f6e-6b1f0d8f3a11",
 	})
 	return m

@@ -40,7 +40,7 @@ func failures() []failure {
 		{
 			status: http.StatusConflict, name: "Conflict", description: "The present state does not allow it.",
 			code: "customer.email_taken", detail: "Another customer has this email.",
-			violation: &[3]string{"/email", "taken", "is another record's"}, headers: []string{"Location"},
+			violation: &[3]string{"/email", "taken", "is another record's"}, headers: []string{"Location", "Retry-After"},
 		},
 		{
 			status: http.StatusPreconditionFailed, name: "PreconditionFailed", description: "The record has changed since you read it.",
@@ -101,7 +101,7 @@ func (r Route) fails(status int) bool {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return r.Access != Public || r.takesBody()
 	case http.StatusNotFound:
-		return slices.ContainsFunc(r.segments(), isParameter)
+		return slices.ContainsFunc(r.segments(), isParameter) || r.sends("token")
 	case http.StatusConflict:
 		return writes
 	case http.StatusPreconditionFailed:
@@ -143,6 +143,11 @@ func (b *builder) responses(r Route) Map[*Response] {
 	}
 	success.Headers = headerRefs(headers...)
 	m.Set(strconv.Itoa(r.Status), success)
+	if r.isBulk() {
+		partly := *success
+		partly.Description = "Some items failed; what came of each stands in its place."
+		m.Set("207", &partly)
+	}
 	if r.Method == http.MethodGet && r.hasETag() {
 		m.Set("304", &Response{
 			Description: "Nothing has changed since the ETag in If-None-Match.", Headers: headerRefs("ETag"),
@@ -203,7 +208,7 @@ func commonHeaders() Map[*Header] {
 	}
 	whole := func(name, description string, example int) {
 		m.Set(name, &Header{
-			Description: description, Schema: &Schema{Type: Types{"integer"}, Format: "int64", Minimum: number(0)}, Example: example,
+			Description: description, Schema: &Schema{Type: Types{"integer"}, Format: "int64", Minimum: new(int64(0))}, Example: example,
 		})
 	}
 	text("ETag", "Names the record's version; send it back as If-Match or If-None-Match. An answer that `fields` shaped has none.", `"3"`)

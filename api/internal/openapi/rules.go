@@ -83,10 +83,10 @@ func (r rules) apply(s *Schema) {
 		switch each.name {
 		case "required":
 			if isText && s.Format == "" && s.MinLength == nil {
-				s.MinLength = number(1)
+				s.MinLength = new(int64(1))
 			}
 		case "notblank":
-			s.MinLength = number(1)
+			s.MinLength = new(int64(1))
 			s.Pattern = notBlankPattern
 			if r.has("printable") {
 				s.Pattern = notBlankLine
@@ -131,23 +131,26 @@ func (r rules) bound(s *Schema, each rule) {
 	if err != nil {
 		return // a bound by another field
 	}
-	isMax := each.name == "max" || each.name == "lte" || each.name == "len"
-	isMin := each.name == "min" || each.name == "gte" || each.name == "len"
+	least, most := &s.Minimum, &s.Maximum
 	switch {
 	case s.Type.Has("string"):
-		setBounds(&s.MinLength, &s.MaxLength, isMin, isMax, n)
+		least, most = &s.MinLength, &s.MaxLength
 	case s.Type.Has("array"):
-		setBounds(&s.MinItems, &s.MaxItems, isMin, isMax, n)
+		least, most = &s.MinItems, &s.MaxItems
 	case s.Type.Has("object"):
-		if isMax {
-			s.MaxProperties = number(n)
-		}
-	case each.name == "gt":
-		s.ExclusiveMinimum = number(n)
-	case each.name == "lt":
-		s.ExclusiveMaximum = number(n)
-	default:
-		setBounds(&s.Minimum, &s.Maximum, isMin, isMax, n)
+		least, most = new(*int64), &s.MaxProperties
+	}
+	switch each.name {
+	case "max", "lte":
+		*most = &n
+	case "min", "gte":
+		*least = &n
+	case "len":
+		*least, *most = &n, &n
+	case "gt":
+		s.ExclusiveMinimum = &n
+	case "lt":
+		s.ExclusiveMaximum = &n
 	}
 }
 
@@ -162,20 +165,20 @@ func harden(s *Schema) {
 		case s.Enum != nil:
 			return
 		case s.Format == "uuid":
-			s.MinLength, s.MaxLength = number(36), number(36)
+			s.MinLength, s.MaxLength = new(int64(36)), new(int64(36))
 		case s.Format == "date-time":
-			s.MaxLength = number(64)
+			s.MaxLength = new(int64(64))
 		case s.Format == "date":
-			s.MaxLength = number(10)
+			s.MaxLength = new(int64(10))
 		case s.Format == "" && s.Pattern == "":
 			s.Pattern = anyPattern
 		}
 	case s.Type.Has("integer"):
 		if s.Minimum == nil && s.ExclusiveMinimum == nil {
-			s.Minimum = number(-maxSafe)
+			s.Minimum = new(int64(-maxSafe))
 		}
 		if s.Maximum == nil && s.ExclusiveMaximum == nil {
-			s.Maximum = number(maxSafe)
+			s.Maximum = new(int64(maxSafe))
 		}
 	case s.Type.Has("array") && s.Items != nil && s.Items.Ref == "":
 		harden(s.Items)
@@ -185,11 +188,18 @@ func harden(s *Schema) {
 	}
 }
 
-func setBounds(least, most **int64, isMin, isMax bool, n int64) {
-	if isMin {
-		*least = number(n)
-	}
-	if isMax {
-		*most = number(n)
+// PatternNote says in words what a pattern asks for; "" where it keeps out nothing that anybody would write.
+func PatternNote(pattern string) string {
+	switch pattern {
+	case notBlankPattern, notBlankLine:
+		return "not blank"
+	case slugPattern:
+		return "a-z, 0-9 and hyphens"
+	case currencyPattern:
+		return "ISO 4217"
+	case zonePattern:
+		return "IANA time zone"
+	default:
+		return ""
 	}
 }

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -51,12 +52,7 @@ func (t Types) MarshalJSON() ([]byte, error) {
 
 // Has says whether the type is among them.
 func (t Types) Has(name string) bool {
-	for _, each := range t {
-		if each == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(t, name)
 }
 
 // IsNullable says whether the value may be null.
@@ -102,5 +98,3 @@ func (d *Document) Resolve(s *Schema) *Schema {
 	}
 	return s
 }
-
-func number(n int64) *int64 { return &n }

@@ -3,6 +3,7 @@ package openapi
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/groundwork-saas/groundwork/domain/resource"
@@ -74,11 +75,18 @@ func isParameter(segment string) bool { return strings.HasPrefix(segment, "{") }
 // takesBody says whether the route reads a body.
 func (r Route) takesBody() bool { return r.Body != nil }
 
+// sends says whether the body has a field of that name.
+func (r Route) sends(name string) bool {
+	return r.takesBody() && typeOf(r.Body).Kind() == reflect.Struct &&
+		slices.ContainsFunc(fieldsOf(typeOf(r.Body)), func(f field) bool { return f.name == name })
+}
+
 // takesMatch says whether the route heeds If-Match: a change of something that has a version.
 func (r Route) takesMatch() bool {
-	return r.Method == http.MethodPatch || (r.Resource != nil && r.names("id") &&
-		(r.Method == http.MethodDelete || strings.HasSuffix(r.Path, "/restore")))
+	return r.Method == http.MethodPatch || (r.Resource != nil && r.names("id") && r.Method != http.MethodGet)
 }
+
+func (r Route) isBulk() bool { return r.Resource != nil && r.Path == "/"+r.Resource.Plural+"/bulk" }
 
 func (r Route) names(parameter string) bool {
 	return strings.Contains(r.Path, "{"+parameter+"}")

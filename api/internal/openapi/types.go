@@ -49,6 +49,8 @@ type field struct {
 	rules              rules
 	isOptional         bool // left out of the JSON where it is empty
 	isReadOnly         bool
+	isBackfill         bool // set by acts, or by whoever may bring history in
+	isSequence         bool // given in turn where it is left out
 }
 
 func (t *types) of(typ reflect.Type, m mode) *Schema {
@@ -142,7 +144,7 @@ func (t *types) fill(s *Schema, typ reflect.Type, m mode) *Schema {
 				s.Required = append(s.Required, f.name)
 			}
 		case sending:
-			if f.rules.refusesEmpty(kindOf(property)) && !property.IsNullable() {
+			if f.rules.refusesEmpty(kindOf(property)) && !property.IsNullable() && !f.isBackfill && !f.isSequence {
 				s.Required = append(s.Required, f.name)
 			}
 		case patching:
@@ -169,7 +171,7 @@ func (t *types) property(f field, m mode) *Schema {
 	}
 	s := t.of(typ, inner)
 	f.rules.apply(s)
-	if m != answering && (typ.Kind() == reflect.Slice || typ.Kind() == reflect.Map) && !f.rules.has("required") {
+	if m != answering && (typ.Kind() == reflect.Slice || typ.Kind() == reflect.Map) && !f.rules.refusesEmpty("array") {
 		isNullable = true
 	}
 	if m == answering {
@@ -190,6 +192,13 @@ func (t *types) property(f field, m mode) *Schema {
 	if s.Description == "" {
 		s.Description = usual(f.name)
 	}
+	switch {
+	case m == answering:
+	case f.isBackfill:
+		s.Description = sentences(s.Description, "Acts set it; to send it, one needs the permission to backfill history.")
+	case f.isSequence:
+		s.Description = sentences(s.Description, "Given in turn where it is left out.")
+	}
 	if m != answering && strings.HasSuffix(f.name, "password") {
 		s.WriteOnly = true
 	}
@@ -197,6 +206,11 @@ func (t *types) property(f field, m mode) *Schema {
 		s.Examples = []any{exampleOf(f, s)}
 	}
 	return s
+}
+
+// sentences joins those that are not empty.
+func sentences(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
 // forgetRules keeps of an answer's rules what a reader needs: the form, not the bounds that a value had to pass, which
@@ -231,11 +245,13 @@ func fieldsOf(typ reflect.Type) []field {
 		if !sf.IsExported() || name == "" || name == "-" {
 			continue
 		}
+		classes := strings.Split(sf.Tag.Get("api"), ",")
 		fields = append(fields, field{
 			name: name, typ: sf.Type, rules: parseRules(sf.Tag.Get("validate")),
 			doc: sf.Tag.Get("doc"), example: sf.Tag.Get("example"),
 			isOptional: strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero"),
-			isReadOnly: slices.Contains(strings.Split(sf.Tag.Get("api"), ","), "readonly"),
+			isReadOnly: slices.Contains(classes, "readonly"), isBackfill: slices.Contains(classes, "backfill"),
+			isSequence: slices.Contains(classes, "sequence"),
 		})
 	}
 	return fields
