@@ -49,6 +49,7 @@ func isMarked(st *gorm.Statement, setting string) bool {
 func (db *DB) harden() error {
 	on := db.gorm.Callback()
 	return errors.Join(
+		on.Query().Replace("gorm:query", db.query),
 		on.Query().Before("gorm:query").Register("groundwork:guard", db.guardRead),
 		on.Row().Before("gorm:row").Register("groundwork:guard", db.guardRead),
 		on.Raw().Before("gorm:raw").Register("groundwork:guard", db.guardRead),

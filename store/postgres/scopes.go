@@ -39,6 +39,7 @@ type model struct {
 	deleted *schema.Field // nil where a delete removes
 	updated *schema.Field
 	version *schema.Field
+	rows    *rowPlan // nil where gorm reads the rows
 }
 
 // Register makes models of tenants' rows known: a statement on any other model is refused. A field TenantID scopes
@@ -76,6 +77,7 @@ func (db *DB) adopt(known map[*schema.Schema]*model, s *schema.Schema) error {
 		return fmt.Errorf("postgres: register %s: a tenant's model has a field TenantID", s.Name)
 	}
 	keepTenantOut(m.tenant, s)
+	m.rows = newRowPlan(s)
 	known[s] = m
 	s.QueryClauses = append(s.QueryClauses, scope{db: db, model: m})
 	s.UpdateClauses = append(s.UpdateClauses, scope{db: db, model: m, writes: true})

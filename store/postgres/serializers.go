@@ -26,14 +26,19 @@ type jsonSerializer struct{}
 func (jsonSerializer) Scan(ctx context.Context, field *schema.Field, dst reflect.Value, value any) error {
 	target := reflect.New(field.FieldType)
 	if text, ok := bytesOf(value); ok {
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		decoder.UseNumber()
-		if err := decoder.Decode(target.Interface()); err != nil {
+		if err := readJSON(text, target.Interface()); err != nil {
 			return fmt.Errorf("read %s as JSON: %w", field.DBName, err)
 		}
 	}
 	field.ReflectValueOf(ctx, dst).Set(target.Elem())
 	return nil
+}
+
+// readJSON leaves numbers as they were written where the target does not say what they are.
+func readJSON(text []byte, target any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	return decoder.Decode(target) //nolint:wrapcheck // the caller names the column
 }
 
 // Value writes jsonb.
@@ -92,7 +97,10 @@ func (l textList) Value() (driver.Value, error) {
 			b.WriteByte(',')
 		}
 		b.WriteByte('"')
-		b.WriteString(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s))
+		if strings.ContainsAny(s, `\"`) {
+			s = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)
+		}
+		b.WriteString(s)
 		b.WriteByte('"')
 	}
 	b.WriteByte('}')
