@@ -130,28 +130,30 @@ func (o *Order) Normalize() {
 // overflows stands for a total that an int64 cannot hold; Check reports it.
 const overflows = -1
 
-// total is the line's, rounded half up; overflows where it does not fit.
+// total is the line's, rounded half up; overflows where it does not fit, 0 where a rule of the line's tags is broken.
 func (l *Line) total() int64 {
-	if l.Quantity < 0 || l.UnitPriceCents < 0 || l.DiscountBP < 0 || l.DiscountBP > 10000 {
-		return 0 // a rule of its own says so
+	if l.Quantity < 0 || l.Quantity > maxQuantity || l.UnitPriceCents < 0 || l.DiscountBP < 0 || l.DiscountBP > whole {
+		return 0
 	}
-	// quantity × price × share of 10,000, in 128 bits.
-	high, low := bits.Mul64(uint64(l.Quantity), uint64(l.UnitPriceCents))
-	if high != 0 {
-		return overflows
-	}
-	high, low = bits.Mul64(low, uint64(10000-l.DiscountBP)) //nolint:gosec // it is 0 to 10,000
-	low, carry := bits.Add64(low, 5000, 0)
+	// The share of the quantity that is paid is below 2⁴⁴, so that its product with a price fits into 128 bits.
+	paid := uint64(l.Quantity) * uint64(whole-l.DiscountBP) //nolint:gosec // neither is negative
+	high, low := bits.Mul64(paid, uint64(l.UnitPriceCents)) //nolint:gosec // it is not negative
+	low, carry := bits.Add64(low, whole/2, 0)
 	high += carry
-	if high >= 10000 {
+	if high >= whole {
 		return overflows
 	}
-	total, _ := bits.Div64(high, low, 10000)
+	total, _ := bits.Div64(high, low, whole)
 	if total > math.MaxInt64 {
 		return overflows
 	}
 	return int64(total)
 }
+
+const (
+	maxQuantity = 1_000_000_000
+	whole       = 10_000 // basis points
+)
 
 func add(a, b int64) int64 {
 	if a == overflows || b == overflows || a > math.MaxInt64-b {
@@ -162,39 +164,46 @@ func add(a, b int64) int64 {
 
 // Check reports what the tags cannot: totals that are too large, and a history that does not add up.
 func (o *Order) Check() []fault.Violation {
+	const most = "more than 9,223,372,036,854,775,807 cents"
 	var found []fault.Violation
 	bad := func(pointer, code, detail string) {
 		found = append(found, fault.Violation{Pointer: pointer, Code: code, Detail: detail})
 	}
 	for i := range o.Lines {
 		if o.Lines[i].TotalCents == overflows {
-			bad(fmt.Sprintf("/lines/%d", i), "overflow", "comes to more than 9,223,372,036,854,775,807 cents")
+			bad(fmt.Sprintf("/lines/%d", i), "overflow", "comes to "+most)
 		}
 	}
 	if o.TotalCents == overflows && len(found) == 0 {
-		bad("/lines", "overflow", "come together to more than 9,223,372,036,854,775,807 cents")
+		bad("/lines", "overflow", "come together to "+most)
 	}
-	needed := map[Status]struct {
-		pointer string
-		at      *time.Time
+	for _, step := range []struct {
+		pointer            string
+		at                 *time.Time
+		required, possible []Status
 	}{
-		Placed: {"/placed_at", o.PlacedAt}, Paid: {"/paid_at", o.PaidAt}, Shipped: {"/shipped_at", o.ShippedAt},
-		Cancelled: {"/cancelled_at", o.CancelledAt},
-	}
-	if n, ok := needed[o.Status]; ok && n.at == nil {
-		bad(n.pointer, "required", "is required of an order that is "+string(o.Status))
-	}
-	if o.Status == Draft && (o.PlacedAt != nil || o.PaidAt != nil || o.ShippedAt != nil) {
-		bad("/status", "state", "cannot be draft with times of later steps; name the state that the order reached")
-	}
-	if (o.Status == Paid || o.Status == Shipped) && o.PlacedAt == nil {
-		bad("/placed_at", "required", "is required of an order that is "+string(o.Status))
+		{"/placed_at", o.PlacedAt, []Status{Placed, Paid, Shipped}, []Status{Placed, Paid, Shipped, Cancelled}},
+		{"/paid_at", o.PaidAt, []Status{Paid}, []Status{Paid, Shipped, Cancelled}},
+		{"/shipped_at", o.ShippedAt, []Status{Shipped}, []Status{Shipped}},
+		{"/cancelled_at", o.CancelledAt, []Status{Cancelled}, []Status{Cancelled}},
+	} {
+		switch {
+		case step.at == nil && slices.Contains(step.required, o.Status):
+			bad(step.pointer, "required", "is required of an order that is "+string(o.Status))
+		case step.at != nil && isStatus(o.Status) && !slices.Contains(step.possible, o.Status):
+			bad(step.pointer, "state", "is of a step that an order has not gone that is "+string(o.Status))
+		}
 	}
 	return found
 }
 
-// MayBecome guards an order that is binding: what was agreed does not change. Notes, tags and custom fields may until
-// it is shipped, tags and custom fields even then.
+// isStatus leaves unknown ones to the rule of the tag.
+func isStatus(s Status) bool {
+	return slices.Contains([]Status{Draft, Placed, Paid, Shipped, Cancelled}, s)
+}
+
+// MayBecome guards an order that is binding: what was agreed does not change. The note may until the order is shipped or
+// cancelled, tags and custom fields even then.
 func (o *Order) MayBecome(entity resource.Entity) error {
 	after, ok := entity.(*Order)
 	if !ok || o.Status == Draft {
@@ -206,8 +215,12 @@ func (o *Order) MayBecome(entity resource.Entity) error {
 	if agreed && (!isDone || o.Note == after.Note) {
 		return nil
 	}
+	open := "the note, tags and custom fields"
+	if isDone {
+		open = "tags and custom fields"
+	}
 	return fault.New(fault.Conflict, "order.not_changeable",
-		fmt.Sprintf("The order is %s: what was agreed cannot be changed any more; tags and custom fields can.", o.Status))
+		fmt.Sprintf("The order is %s: what was agreed cannot be changed any more, only %s can.", o.Status, open))
 }
 
 // MayBeDeleted lets go of drafts and of what was cancelled; the rest is business that happened.
@@ -216,5 +229,5 @@ func (o *Order) MayBeDeleted() error {
 		return nil
 	}
 	return fault.New(fault.Conflict, "order.not_deletable",
-		fmt.Sprintf("The order is %s; only drafts and cancelled orders can be deleted. Cancel it first.", o.Status))
+		fmt.Sprintf("The order is %s; only drafts and cancelled orders can be deleted.", o.Status))
 }

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -15,6 +16,20 @@ type Act struct {
 	Done string
 	// Do does it, or says why it cannot be done.
 	Do func(e Entity, now time.Time) error
+}
+
+// problem says what is wrong with the act's declaration; "" for nothing.
+func (a Act) problem() string {
+	switch {
+	case !isName(a.Name) || !isName(a.Done) || a.Do == nil:
+		return "needs a name and what is then done, in snake_case, and a method"
+	case a.Name == "restore" || a.Name == "history":
+		return "has the name of a route that every resource has"
+	case slices.Contains([]string{Created, Updated, Deleted, Restored, Purged}, a.Done):
+		return "has an event that means something else of every resource"
+	default:
+		return ""
+	}
 }
 
 // ActOf makes an act of a method on the record.

@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -45,8 +46,9 @@ type BulkItem struct {
 
 // BulkResult is what came of one item.
 type BulkResult struct {
-	// Act is Created, Updated or Deleted; "" where nothing was done.
-	Act    string
+	// Act is Created, Updated or Deleted; "" where nothing was done: the record was like that already, or Err says why.
+	Act string
+	// Entity is the record as it is now; nil where Err is not.
 	Entity Entity
 	Err    error
 }
@@ -55,278 +57,159 @@ type BulkResult struct {
 var errNothingDone = errors.New("resource: a bulk has a bad item and is atomic")
 
 // Bulk does many changes in one transaction and a handful of statements. Bad items are reported in their places; the
-// others are done, or none where the bulk is atomic. The error is for what concerns the whole.
+// others are done, or none where the bulk is atomic. The error is for what concerns the whole: nothing was done then.
+//
+// Items do not see each other's changes: two of them cannot be about one record, and a unique value that one gives up
+// is free for another in the next request.
 func (s *Service) Bulk(ctx context.Context, scope tenancy.Scope, b Bulk) ([]BulkResult, error) {
-	const tries = 3 // another writer may take a value between the check and the write
 	var results []BulkResult
-	var err error
-	for range tries {
-		err = s.store.Transact(ctx, scope, func(ctx context.Context) error {
-			w := &bulkWork{service: s, scope: scope, bulk: b, results: make([]BulkResult, len(b.Items))}
-			results = w.results
-			return w.run(ctx)
-		})
-		if fault.KindOf(err) != fault.Conflict && fault.KindOf(err) != fault.Invalid {
-			break
+	err := s.store.Transact(ctx, scope, func(ctx context.Context) error {
+		n := len(b.Items)
+		w := &bulkWork{
+			service: s, scope: scope, bulk: b, results: make([]BulkResult, n),
+			keys: make([]string, n), fresh: make([]Entity, n), before: make([]Entity, n),
 		}
+		results = w.results
+		return w.run(ctx)
+	})
+	if err != nil && !errors.Is(err, errNothingDone) {
+		return nil, err
 	}
-	if errors.Is(err, errNothingDone) {
-		return results, nil
-	}
-	return results, err
+	return results, nil
 }
 
-// bulkWork is one attempt at a bulk.
+// bulkWork is one attempt at a bulk. Its slices have a place for each item.
 type bulkWork struct {
 	service *Service
 	scope   tenancy.Scope
 	bulk    Bulk
 	results []BulkResult
-	// before holds each item's record as it was; nil for a new one.
+	// keys are the values, as text, by which the records are found that the items are about; "" for a create.
+	keys []string
+	// fresh are the records to be created, where none is found.
+	fresh []Entity
+	// before are the found records as they were.
 	before []Entity
-	// taken are the records that an item of this bulk is about already.
-	taken map[tenancy.ID]bool
 }
 
 func (w *bulkWork) run(ctx context.Context) error {
-	found, err := w.load(ctx)
+	found, err := w.find(ctx)
 	if err != nil {
 		return err
 	}
-	w.before = make([]Entity, len(w.bulk.Items))
-	w.taken = map[tenancy.ID]bool{}
-	for i, item := range w.bulk.Items {
-		if w.results[i].Err = item.Err; item.Err == nil {
-			w.results[i].Err = w.decide(i, item, found)
+	seen := make(map[string]bool, len(w.keys))
+	for i := range w.results {
+		r := &w.results[i]
+		if r.Err == nil {
+			r.Err = w.decide(i, found[w.keys[i]], seen)
+		}
+		if _, ok := fault.As(r.Err); r.Err != nil && !ok {
+			return r.Err // a bug or an outage is no item's own
 		}
 	}
-	if err := w.number(ctx); err != nil {
-		return err
+	for _, step := range []func(context.Context) error{w.checkReferences, w.checkUnique, w.number, w.write} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
-	if err := w.checkUnique(ctx); err != nil {
-		return err
-	}
-	if err := w.checkReferences(ctx); err != nil {
-		return err
-	}
-	return w.write(ctx)
+	return nil
 }
 
-// load finds and holds the records that the items are about: by id, or for an upsert by the value of its field.
-func (w *bulkWork) load(ctx context.Context) (map[any]Entity, error) {
-	d := w.service.Definition
-	field := d.Field("id")
+// find reads the items and finds the records that they are about, by their keys. The records are held.
+func (w *bulkWork) find(ctx context.Context) (map[string]Entity, error) {
+	by := w.service.Definition.Field("id")
+	if w.bulk.Mode == BulkUpsert {
+		by = w.bulk.By
+	}
 	var values []any
-	switch w.bulk.Mode {
-	case BulkCreate:
-		return nil, nil //nolint:nilnil // nothing is looked for
-	case BulkUpsert:
-		field = w.bulk.By
-		for i := range w.bulk.Items {
-			if v, err := w.upsertValue(w.bulk.Items[i]); err == nil {
-				values = append(values, v)
-			}
-		}
-	case BulkUpdate, BulkDelete:
-		for _, item := range w.bulk.Items {
-			if item.Err == nil {
-				values = append(values, item.ID)
-			}
+	for i, item := range w.bulk.Items {
+		key, err := w.read(i, item)
+		w.results[i].Err = err
+		if key != nil {
+			w.keys[i] = textOf(key)
+			values = append(values, key)
 		}
 	}
-	rows, err := w.service.store.FindRecords(ctx, w.scope, d, field, values, Hold)
+	rows, err := w.service.store.FindRecords(ctx, w.scope, w.service.Definition, by, values, Hold)
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[any]Entity, len(rows))
+	found := make(map[string]Entity, len(rows))
 	for _, e := range rows {
-		found[field.Value(e)] = e
+		found[textOf(by.Value(e))] = e
 	}
 	return found, nil
 }
 
-// upsertValue is the item's value of the field that the upsert goes by, in the form in which it is kept.
-func (w *bulkWork) upsertValue(item BulkItem) (any, error) {
-	if item.Err != nil {
+// read returns the value by which the item's record is found, nil for none, and makes the one that it may create.
+func (w *bulkWork) read(i int, item BulkItem) (key any, err error) {
+	switch {
+	case item.Err != nil:
 		return nil, item.Err
+	case w.bulk.Mode == BulkUpdate, w.bulk.Mode == BulkDelete:
+		return item.ID, nil
 	}
-	scratch := w.service.Definition.New()
-	if err := item.Apply(scratch); err != nil {
+	e := w.service.Definition.New()
+	w.fresh[i] = e
+	if err := item.Apply(e); err != nil || w.bulk.Mode == BulkCreate {
 		return nil, err
 	}
-	if n, ok := scratch.(Normalizer); ok {
-		n.Normalize()
+	if n, ok := e.(Normalizer); ok {
+		n.Normalize() // the key is looked for in the form in which it is kept
 	}
-	v := w.bulk.By.Value(scratch)
-	if v == nil || v == "" {
+	key = w.bulk.By.Value(e)
+	if key == nil || key == "" {
 		return nil, fault.Values(fault.Violation{
 			Pointer: "/" + w.bulk.By.Name, Code: "required", Detail: "is required: the upsert goes by it",
 		})
 	}
-	return v, nil
+	return key, nil
 }
 
-// decide brings one item's record into its new state, or says what is wrong with it.
-func (w *bulkWork) decide(i int, item BulkItem, found map[any]Entity) error {
-	s, d := w.service, w.service.Definition
-	var e Entity
-	switch w.bulk.Mode {
-	case BulkUpdate, BulkDelete:
-		if e = found[item.ID]; e == nil {
-			return d.NotFound()
+// decide brings the item's record, nil where none was found, into its new state, or says what is wrong with the item.
+func (w *bulkWork) decide(i int, found Entity, seen map[string]bool) error {
+	s, r := w.service, &w.results[i]
+	if key := w.keys[i]; key != "" {
+		if seen[key] {
+			return fault.New(fault.Conflict, "bulk_repeated",
+				"An item before this one is about the same "+s.Definition.Name+"; send this one in another request.")
 		}
-	case BulkUpsert:
-		v, err := w.upsertValue(item)
-		if err != nil {
-			return err
-		}
-		e = found[v]
-	case BulkCreate:
+		seen[key] = true
 	}
-	result := &w.results[i]
-	if e == nil {
-		e = d.New()
-		if err := item.Apply(e); err != nil {
-			return err
-		}
-		result.Act, result.Entity = Created, e
-		return s.begin(w.scope, e)
+	switch {
+	case found == nil && w.fresh[i] == nil:
+		return s.Definition.NotFound()
+	case found == nil:
+		r.Act, r.Entity = Created, w.fresh[i]
+		return s.begin(w.scope, r.Entity)
 	}
-	if w.taken[e.Head().ID] {
-		return fault.New(fault.Conflict, "bulk.same_record", "An item before this one is about the same record; send it in a request of its own.")
-	}
-	w.taken[e.Head().ID] = true
-	w.before[i] = d.clone(e)
+	r.Entity, w.before[i] = found, s.Definition.clone(found)
 	if w.bulk.Mode == BulkDelete {
-		result.Act, result.Entity = Deleted, e
-		return mayBeDeleted(e)
+		r.Act = Deleted
+		return mayBeDeleted(found)
 	}
-	changed, err := s.alter(e, w.before[i], Updated, item.Apply)
-	if err != nil {
-		return err
-	}
-	result.Entity = e
+	changed, err := s.alter(found, w.before[i], Updated, w.bulk.Items[i].Apply)
 	if changed {
-		result.Act = Updated
+		r.Act = Updated
 	}
-	return nil
-}
-
-// pending calls do for each item that will be created or changed.
-func (w *bulkWork) pending(do func(i int, e Entity)) {
-	for i := range w.results {
-		if r := &w.results[i]; r.Err == nil && (r.Act == Created || r.Act == Updated) {
-			do(i, r.Entity)
-		}
-	}
-}
-
-// number gives numbers in turn to what has none.
-func (w *bulkWork) number(ctx context.Context) error {
-	for _, f := range w.service.Definition.sequences() {
-		var without []Entity
-		w.pending(func(_ int, e Entity) {
-			if f.Value(e) == unnumbered {
-				without = append(without, e)
-			}
-		})
-		if err := w.service.assign(ctx, w.scope, f, without); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkUnique reports items whose unique values another record has, in the database or in this bulk.
-func (w *bulkWork) checkUnique(ctx context.Context) error {
-	d := w.service.Definition
-	for n := range d.Fields {
-		f := &d.Fields[n]
-		if !f.Unique {
-			continue
-		}
-		var values []any
-		w.pending(func(_ int, e Entity) {
-			if v := f.Value(e); v != nil {
-				values = append(values, v)
-			}
-		})
-		rows, err := w.service.store.FindRecords(ctx, w.scope, d, f, values, Look)
-		if err != nil {
-			return err
-		}
-		holder := make(map[any]tenancy.ID, len(rows))
-		for _, e := range rows {
-			holder[f.Value(e)] = e.Head().ID
-		}
-		w.pending(func(i int, e Entity) {
-			v := f.Value(e)
-			if v == nil {
-				return
-			}
-			if id, ok := holder[v]; ok && id != e.Head().ID {
-				w.results[i].Err = d.taken(f)
-				return
-			}
-			holder[v] = e.Head().ID
-		})
-	}
-	return nil
-}
-
-// checkReferences reports items that refer to records which are not there, or in the trash.
-func (w *bulkWork) checkReferences(ctx context.Context) error {
-	d := w.service.Definition
-	for n := range d.Fields {
-		f := &d.Fields[n]
-		if f.References == nil {
-			continue
-		}
-		var ids []any
-		w.pending(func(_ int, e Entity) {
-			if v := f.Value(e); v != nil {
-				ids = append(ids, v)
-			}
-		})
-		rows, err := w.service.store.FindRecords(ctx, w.scope, f.References, f.References.Field("id"), ids, Look)
-		if err != nil {
-			return err
-		}
-		there := make(map[any]bool, len(rows))
-		for _, e := range rows {
-			there[e.Head().ID] = true
-		}
-		w.pending(func(i int, e Entity) {
-			if v := f.Value(e); v != nil && !there[v] {
-				w.results[i].Err = f.dangling()
-			}
-		})
-	}
-	return nil
+	return err
 }
 
 // write keeps what is good, and tells of it.
 func (w *bulkWork) write(ctx context.Context) error {
 	s := w.service
+	if w.forget() && w.bulk.Atomic {
+		return errNothingDone
+	}
 	var inserted, updated []Entity
 	var records []Record
-	for i := range w.results {
-		r := &w.results[i]
-		if r.Err != nil {
-			if w.bulk.Atomic {
-				return errNothingDone
-			}
-			r.Act, r.Entity = "", nil
-			continue
-		}
+	for i, r := range w.results {
 		var record *Record
 		var err error
 		switch r.Act {
 		case Created:
 			inserted = append(inserted, r.Entity)
-			var made Record
-			made, err = s.Definition.record(w.scope, Created, nil, r.Entity, r.Entity.Head().CreatedAt)
-			record = &made
+			record, err = s.Definition.record(w.scope, Created, nil, r.Entity, r.Entity.Head().CreatedAt)
 		case Updated:
 			updated = append(updated, r.Entity)
 			record, err = s.moved(w.scope, Updated, w.before[i], r.Entity, nil)
@@ -340,7 +223,19 @@ func (w *bulkWork) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		record.Refers = nil // checkReferences has seen to them
 		records = append(records, *record)
 	}
 	return s.store.WriteRecords(ctx, w.scope, s.Definition, inserted, updated, records)
+}
+
+// forget takes what was not done out of the results, and says whether an item is bad.
+func (w *bulkWork) forget() bool {
+	isBad := slices.ContainsFunc(w.results, func(r BulkResult) bool { return r.Err != nil })
+	for i := range w.results {
+		if r := &w.results[i]; r.Err != nil || (isBad && w.bulk.Atomic) {
+			*r = BulkResult{Err: r.Err}
+		}
+	}
+	return isBad
 }

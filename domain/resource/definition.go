@@ -76,15 +76,16 @@ type Definition struct {
 	Fields      []Field
 	Acts        []Act
 
-	typ    reflect.Type
-	byName map[string]*Field
+	typ        reflect.Type
+	byName     map[string]*Field
+	references map[string]*Field
 }
 
 // Define reads the definition off T's tags. It panics with a message that names the field where the declaration does
 // not add up: that is a mistake in the program, seen at its start.
 //
-// The `api` tag classifies each field, by a list of: filter, sort, scan, unique, search, personal, readonly, or plain
-// for none of them.
+// The `api` tag classifies each field, by a list of: filter, sort, scan, unique, search, personal, readonly, backfill,
+// sequence, or plain for none of them.
 func Define[T any, P interface {
 	*T
 	Entity
@@ -92,7 +93,7 @@ func Define[T any, P interface {
 ) *Definition {
 	d := &Definition{
 		Name: options.Name, Plural: options.Plural, Acts: options.Acts,
-		typ: reflect.TypeFor[T](), byName: map[string]*Field{},
+		typ: reflect.TypeFor[T](), byName: map[string]*Field{}, references: map[string]*Field{},
 	}
 	if d.Name == "" || d.Plural == "" {
 		panic(fmt.Sprintf("resource: %s needs a name and a plural", d.typ))
@@ -106,11 +107,12 @@ func Define[T any, P interface {
 		d.byName[f.Name] = f
 	}
 	for name, referred := range options.References {
-		f := d.byName[name]
-		if f == nil || f.Kind != ID || !strings.HasSuffix(name, "_id") {
-			panic(fmt.Sprintf("resource: %s refers by %q, which is no field that holds an id and is named so", d.typ, name))
+		d.refer(name, referred)
+	}
+	for _, act := range options.Acts {
+		if problem := act.problem(); problem != "" {
+			panic(fmt.Sprintf("resource: the act %q of %s %s", act.Name, d.typ, problem))
 		}
-		f.References = referred
 	}
 	order := options.DefaultSort
 	if order == "" {
@@ -122,6 +124,22 @@ func Define[T any, P interface {
 	}
 	d.DefaultSort = sorts
 	return d
+}
+
+// refer makes a field a reference.
+func (d *Definition) refer(name string, referred *Definition) {
+	f := d.byName[name]
+	as, isNamedSo := strings.CutSuffix(name, "_id")
+	switch {
+	case f == nil || f.base || f.Kind != ID || !isNamedSo || as == "":
+		panic(fmt.Sprintf("resource: %s refers by %q, which is no field that holds an id and is named so", d.typ, name))
+	case d.byName[as] != nil:
+		panic(fmt.Sprintf("resource: %s refers by %q, which is answered as %q, and has a field of that name", d.typ, name, as))
+	case referred == nil:
+		panic(fmt.Sprintf("resource: %s refers by %q to nothing", d.typ, name))
+	}
+	f.References = referred
+	d.references[as] = f
 }
 
 func baseFields() []Field {
@@ -160,7 +178,7 @@ func read(t reflect.Type) []Field {
 		class, ok := sf.Tag.Lookup("api")
 		if !ok || class == "" {
 			panic(fmt.Sprintf("resource: %s.%s is not classified; add an api tag (filter, sort, scan, unique, search, "+
-				"personal, readonly) or api:\"plain\"", t, sf.Name))
+				"personal, readonly, backfill, sequence) or api:\"plain\"", t, sf.Name))
 		}
 		f := Field{Name: name, index: []int{i}}
 		f.kind(t, sf)

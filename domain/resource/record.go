@@ -16,6 +16,9 @@ import (
 type Record struct {
 	Entry audit.Entry
 	Event events.Event
+	// Refers are the references that the record comes to have by this. What they refer to must be there, and live, when
+	// the change is kept; what it referred to before may have been deleted since.
+	Refers []Reference
 }
 
 // The acts on every resource, in the past tense as events name them.
@@ -28,16 +31,16 @@ const (
 )
 
 // record tells of an act: before and after are the same record's states, before nil for one that is new.
-func (d *Definition) record(scope tenancy.Scope, act string, before, after Entity, now time.Time) (Record, error) {
+func (d *Definition) record(scope tenancy.Scope, act string, before, after Entity, now time.Time) (*Record, error) {
 	data, err := json.Marshal(after)
 	if err != nil {
-		return Record{}, fmt.Errorf("write %s as JSON: %w", d.Name, err)
+		return nil, fmt.Errorf("write %s as JSON: %w", d.Name, err)
 	}
 	head := after.Head()
 	entry := d.entry(scope, act, head.ID, head.Version, now)
 	entry.Changes = d.changes(before, after)
-	return Record{
-		Entry: entry,
+	return &Record{
+		Entry: entry, Refers: d.refers(before, after),
 		Event: events.Event{
 			ID: tenancy.NewID(), At: now, Type: entry.Action, Resource: d.Name, ResourceID: head.ID, Version: head.Version,
 			Data: data,
@@ -146,6 +149,15 @@ func deepCopy(v reflect.Value) reflect.Value {
 		c := reflect.MakeMapWithSize(v.Type(), v.Len())
 		for _, key := range v.MapKeys() {
 			c.SetMapIndex(key, deepCopy(v.MapIndex(key)))
+		}
+		return c
+	case reflect.Struct:
+		c := reflect.New(v.Type()).Elem()
+		c.Set(v)
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				c.Field(i).Set(deepCopy(v.Field(i)))
+			}
 		}
 		return c
 	case reflect.Interface:

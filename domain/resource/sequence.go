@@ -4,7 +4,6 @@ import (
 	"context"
 	"reflect"
 
-	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
@@ -32,40 +31,35 @@ func (d *Definition) reserve(e Entity) {
 	}
 }
 
-// assign gives the next numbers to records.
-func (s *Service) assign(ctx context.Context, scope tenancy.Scope, f *Field, records []Entity) error {
-	if len(records) == 0 {
-		return nil
+// unnumbered are the sequences of a record whose number is still to be given.
+func (d *Definition) unnumbered(e Entity) []*Field {
+	var fields []*Field
+	for _, f := range d.sequences() {
+		if f.Value(e) == unnumbered {
+			fields = append(fields, f)
+		}
 	}
-	numbers, err := s.store.NextNumbers(ctx, scope, s.Definition, f, len(records))
-	if err != nil {
-		return err
-	}
-	for i, e := range records {
-		f.set(e, numbers[i])
+	return fields
+}
+
+// assign gives the next numbers to records, past those that are about to be given by hand.
+func (s *Service) assign(ctx context.Context, scope tenancy.Scope, f *Field, records []Entity, byHand map[string]bool) error {
+	for len(records) > 0 {
+		numbers, err := s.store.NextNumbers(ctx, scope, s.Definition, f, len(records))
+		if err != nil {
+			return err
+		}
+		for _, number := range numbers {
+			if !byHand[number] {
+				f.set(records[0], number)
+				records = records[1:]
+			}
+		}
 	}
 	return nil
 }
 
+// set gives a text field a value.
 func (f *Field) set(e Entity, text string) {
 	reflect.ValueOf(e).Elem().FieldByIndex(f.index).SetString(text)
-}
-
-// NotFound is for a record that is not there, or is another tenant's.
-func (d *Definition) NotFound() *fault.Error {
-	return fault.New(fault.NotFound, d.Name+".not_found", "There is no "+d.Name+" with this id.")
-}
-
-// taken is for a value that another live record has.
-func (d *Definition) taken(f *Field) *fault.Error {
-	e := fault.New(fault.Conflict, d.Name+"."+f.Name+"_taken", "Another "+d.Name+" has this "+f.Name+"; choose another one.")
-	e.Violations = []fault.Violation{{Pointer: "/" + f.Name, Code: "taken", Detail: "is another " + d.Name + "'s"}}
-	return e
-}
-
-// dangling is for a reference to a record that is not there, is deleted, or is another tenant's.
-func (f *Field) dangling() *fault.Error {
-	return fault.Values(fault.Violation{
-		Pointer: "/" + f.Name, Code: "not_found", Detail: "there is no " + f.References.Name + " with this id",
-	})
 }

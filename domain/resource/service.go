@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/audit"
@@ -24,16 +25,21 @@ type Store interface {
 	// one transaction. A nil record from decide means that nothing changed and nothing is written.
 	UpdateRecord(ctx context.Context, scope tenancy.Scope, d *Definition, id tenancy.ID, trash Trash,
 		decide func(Entity) (*Record, error)) (Entity, error)
-	// Transact runs fn in one transaction; the calls that fn makes with its context join it.
+	// Transact runs fn in one transaction, which the calls that fn makes with its context join. It runs fn again where
+	// the transaction lost against another one: by a deadlock, or because a value was taken, or a record removed, that
+	// fn had looked at.
 	Transact(ctx context.Context, scope tenancy.Scope, fn func(ctx context.Context) error) error
-	// FindRecords returns the records that have one of the values in the field, in one statement; none for no values.
+	// FindRecords returns the records that have one of the values in the field, in one statement; none for no values. A
+	// value may stand twice.
 	FindRecords(ctx context.Context, scope tenancy.Scope, d *Definition, f *Field, values []any, how Finding) ([]Entity, error)
-	// WriteRecords writes new and changed records and what is told of them, in one round trip.
+	// WriteRecords writes new and changed records and what is told of them, in one round trip. It is an Invalid fault
+	// where a record comes to refer to one that is not there, or deleted.
 	WriteRecords(ctx context.Context, scope tenancy.Scope, d *Definition, inserted, updated []Entity, records []Record) error
-	// NextNumbers returns the next n numbers of a sequence, none of which a live record has.
+	// NextNumbers returns the next n numbers of a sequence, none of which a live record has. A number that was returned
+	// is not returned again, unless the transaction that asked is rolled back.
 	NextNumbers(ctx context.Context, scope tenancy.Scope, d *Definition, f *Field, n int) ([]string, error)
-	// PurgeRecords removes up to limit records that were deleted before a time, writes what tell says of each, and
-	// returns how many they were.
+	// PurgeRecords removes up to limit records that were deleted before a time and that no other refers to, writes what
+	// tell says of each, and returns how many they were.
 	PurgeRecords(ctx context.Context, scope tenancy.Scope, d *Definition, before time.Time, limit int,
 		tell func(id tenancy.ID) audit.Entry) (int, error)
 }
@@ -41,12 +47,12 @@ type Store interface {
 // Finding is how records are found.
 type Finding int
 
-// Look finds live records, LookInTrash deleted ones too, Hold live ones, and keeps others from changing them until the
-// transaction ends.
+// The ways to find records. Those that hold do so until the transaction ends.
 const (
-	Look Finding = iota
-	LookInTrash
-	Hold
+	Look        Finding = iota // live records
+	LookInTrash                // deleted ones too
+	Hold                       // live ones, which nobody else may change meanwhile
+	Keep                       // live ones, which nobody else may delete meanwhile
 )
 
 // Service is what a resource can do without any code of its own.
@@ -100,18 +106,24 @@ func (s *Service) Create(ctx context.Context, scope tenancy.Scope, e Entity) err
 	if err := s.begin(scope, e); err != nil {
 		return err
 	}
-	for _, f := range s.Definition.sequences() {
-		if f.Value(e) == unnumbered {
-			if err := s.assign(ctx, scope, f, []Entity{e}); err != nil {
+	const tries = 3 // others may give by hand the very number that is next in turn
+	inTurn := s.Definition.unnumbered(e)
+	for try := 1; ; try++ {
+		for _, f := range inTurn {
+			if err := s.assign(ctx, scope, f, []Entity{e}, nil); err != nil {
 				return err
 			}
 		}
+		record, err := s.Definition.record(scope, Created, nil, e, e.Head().CreatedAt)
+		if err != nil {
+			return err
+		}
+		err = s.store.InsertRecord(ctx, scope, s.Definition, e, *record)
+		isTaken := func(f *Field) bool { return fault.Is(err, s.Definition.taken(f).Code) }
+		if try == tries || !slices.ContainsFunc(inTurn, isTaken) {
+			return err
+		}
 	}
-	record, err := s.Definition.record(scope, Created, nil, e, e.Head().CreatedAt)
-	if err != nil {
-		return err
-	}
-	return s.store.InsertRecord(ctx, scope, s.Definition, e, record)
 }
 
 // Change loads a record, lets apply change it, checks it and keeps it. A change that changes nothing writes nothing.
@@ -198,7 +210,8 @@ func (s *Service) Restore(ctx context.Context, scope tenancy.Scope, id tenancy.I
 	})
 }
 
-// Purge removes, for good, up to limit records that were deleted before a time, and returns how many it removed.
+// Purge removes, for good, up to limit records that were deleted before a time, and returns how many it removed. What
+// other records refer to stays, as long as those do.
 func (s *Service) Purge(ctx context.Context, scope tenancy.Scope, before time.Time, limit int) (int, error) {
 	return s.store.PurgeRecords(ctx, scope, s.Definition, before, limit, func(id tenancy.ID) audit.Entry {
 		return s.Definition.entry(scope, Purged, id, 0, s.moment())
@@ -221,11 +234,7 @@ func (s *Service) moved(scope tenancy.Scope, act string, before, e Entity, delet
 	head.Version++
 	head.UpdatedAt = now
 	head.DeletedAt = deleted
-	record, err := s.Definition.record(scope, act, before, e, now)
-	if err != nil {
-		return nil, err
-	}
-	return &record, nil
+	return s.Definition.record(scope, act, before, e, now)
 }
 
 // check brings the record into the form in which it is kept, and reports the rules that it breaks.

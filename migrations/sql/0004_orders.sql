@@ -22,6 +22,33 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- +goose StatementBegin
+-- next_numbers returns the next numbers of a sequence, in turn and past those that a live record has already: given by
+-- hand, or imported. Who asks at the same time waits until the one before has committed.
+CREATE FUNCTION next_numbers(of_tenant uuid, of_table text, of_column text, wanted bigint) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+  sequence text   := of_table || '.' || of_column;
+  ahead    bigint := wanted;
+  last     bigint;
+  free     bigint[];
+BEGIN
+  INSERT INTO sequences AS s (tenant_id, name, value) VALUES (of_tenant, sequence, wanted)
+  ON CONFLICT (tenant_id, name) DO UPDATE SET value = s.value + wanted RETURNING value - wanted INTO last;
+  LOOP
+    EXECUTE format('SELECT array(SELECT n FROM generate_series($2 + 1, $2 + $3) n WHERE NOT EXISTS (
+        SELECT FROM %I r WHERE r.tenant_id = $1 AND r.%I = n::text AND r.deleted_at IS NULL) ORDER BY n LIMIT $4)',
+      of_table, of_column) INTO free USING of_tenant, last, ahead, wanted;
+    EXIT WHEN cardinality(free) = wanted;
+    ahead := ahead * 2;
+  END LOOP;
+  IF free[wanted] > last + wanted THEN
+    UPDATE sequences s SET value = free[wanted] WHERE s.tenant_id = of_tenant AND s.name = sequence;
+  END IF;
+  RETURN free;
+END $$;
+-- +goose StatementEnd
+
 -- An order's lines are part of it: they are read and written with it, and stand in no table of their own.
 CREATE TABLE orders (
   tenant_id    uuid        NOT NULL,
@@ -58,5 +85,5 @@ SELECT protect_tenant_table('orders');
 
 -- +goose Down
 DROP TABLE orders;
-DROP FUNCTION require_live;
+DROP FUNCTION next_numbers, require_live;
 DROP TABLE sequences;

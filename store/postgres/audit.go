@@ -11,7 +11,6 @@ import (
 
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/events"
-	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
@@ -21,14 +20,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
 const insertEvent = `INSERT INTO events (tenant_id, id, at, type, resource, resource_id, version, request_id, data)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-
-// tell writes the audit entry and the event of a change into its transaction; they go with its commit.
-func tell(tx *gorm.DB, scope tenancy.Scope, record resource.Record) error {
-	if err := tellAudit(tx, scope, record.Entry); err != nil {
-		return err
-	}
-	return tellEvent(tx, scope, record.Event)
-}
 
 func tellAudit(tx *gorm.DB, scope tenancy.Scope, entry audit.Entry) error {
 	if entry.Changes == nil {

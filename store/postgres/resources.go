@@ -3,13 +3,10 @@ package postgres
 import (
 	"context"
 	"errors"
-	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/groundwork-saas/groundwork/domain/audit"
-	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
@@ -80,77 +77,15 @@ func (s *Resources) UpdateRecord(
 		if err != nil || record == nil {
 			return err
 		}
-		if err := deferUpdate(tx, scope, d, e); err != nil {
+		if err := deferUpdate(tx, e); err != nil {
 			return err
 		}
-		return tell(tx, scope, *record)
+		return tell(tx, scope, d, *record)
 	})
 	if err != nil {
 		return nil, resourceFault(err, d)
 	}
 	return e, nil
-}
-
-// PurgeRecords removes up to limit records that were deleted before a time. Those that other records refer to stay.
-func (s *Resources) PurgeRecords(
-	ctx context.Context, scope tenancy.Scope, d *resource.Definition, before time.Time, limit int,
-	tell func(id tenancy.ID) audit.Entry,
-) (int, error) {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return 0, err
-	}
-	deletedAt := clause.Column{Table: clause.CurrentTable, Name: "deleted_at"}
-	var ids []tenancy.ID
-	err = forGood(db.Scoped(ctx, scope)).Model(d.New()).Where(clause.Lt{Column: deletedAt, Value: before}).
-		Order(clause.OrderByColumn{Column: deletedAt}).Limit(limit).Pluck("id", &ids).Error
-	if err != nil || len(ids) == 0 {
-		return 0, resourceFault(err, d)
-	}
-	purged, err := purge(ctx, db, scope, d, before, ids, tell)
-	inUse := d.Name + ".in_use"
-	if !fault.Is(err, inUse) {
-		return purged, err
-	}
-	purged = 0
-	for _, id := range ids { // one of them is referred to; the others go
-		n, err := purge(ctx, db, scope, d, before, []tenancy.ID{id}, tell)
-		if err != nil && !fault.Is(err, inUse) {
-			return purged, err
-		}
-		purged += n
-	}
-	return purged, nil
-}
-
-// purge removes those of the records that are still deleted, all of them or none.
-func purge(
-	ctx context.Context, db *DB, scope tenancy.Scope, d *resource.Definition, before time.Time, ids []tenancy.ID,
-	tell func(id tenancy.ID) audit.Entry,
-) (int, error) {
-	var held []tenancy.ID
-	err := db.InTx(ctx, scope, func(ctx context.Context) error {
-		held = nil
-		tx := forGood(db.Scoped(ctx, scope)).Session(&gorm.Session{})
-		err := tx.Model(d.New()).Clauses(clause.Locking{Strength: "UPDATE", Options: "SKIP LOCKED"}).
-			Where("id IN ? AND deleted_at < ?", ids, before).Pluck("id", &held).Error
-		if err != nil || len(held) == 0 {
-			return err
-		}
-		if err := tx.Where("id IN ?", held).Delete(d.New()).Error; err != nil {
-			return err
-		}
-		for _, id := range held {
-			if err := tellAudit(tx, scope, tell(id)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, resourceFault(err, d)
-	}
-	return len(held), nil
 }
 
 // resourceFault translates an error of the database into the resource's words.

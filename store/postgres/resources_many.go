@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gorm.io/gorm"
@@ -13,13 +12,16 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
-// Transact runs fn in one transaction of the tenant's database.
+// Transact runs fn in one transaction of the tenant's database, again where it lost a race.
 func (s *Resources) Transact(ctx context.Context, scope tenancy.Scope, fn func(ctx context.Context) error) error {
 	db, err := s.router.For(ctx, scope.Tenant)
 	if err != nil {
 		return err
 	}
-	return translate(db.InTx(ctx, scope, fn))
+	return translate(db.InTx(ctx, scope, func(ctx context.Context) error {
+		db.expectRaces(ctx)
+		return fn(ctx)
+	}))
 }
 
 // FindRecords returns the records that have one of the values in the field. Those that are held are locked in the order
@@ -34,14 +36,19 @@ func (s *Resources) FindRecords(
 	if err != nil {
 		return nil, err
 	}
-	tx := db.Scoped(ctx, scope).Where(clause.IN{Column: clause.Column{Table: clause.CurrentTable, Name: f.Name}, Values: values})
+	// One array, however many values: so there is one statement to prepare.
+	tx := db.Scoped(ctx, scope).Where(clause.Expr{
+		SQL:  "? = ANY(?::" + columnTypes[f.Kind] + "[])",
+		Vars: []any{clause.Column{Table: clause.CurrentTable, Name: f.Name}, textsOf(values)},
+	})
 	switch how {
 	case resource.Look:
 	case resource.LookInTrash:
 		tx = tx.Scopes(Trash(resource.WithTrash))
 	case resource.Hold:
-		tx = tx.Clauses(clause.Locking{Strength: "UPDATE"}).
-			Order(clause.OrderByColumn{Column: clause.Column{Table: clause.CurrentTable, Name: "id"}})
+		tx = inOrder(tx.Clauses(clause.Locking{Strength: "UPDATE"}))
+	case resource.Keep: // as a foreign key does; a deletion locks the row first, and has to wait
+		tx = inOrder(tx.Clauses(clause.Locking{Strength: "KEY SHARE"}))
 	}
 	rows := d.NewList(len(values))
 	if err := tx.Find(rows).Error; err != nil {
@@ -50,10 +57,15 @@ func (s *Resources) FindRecords(
 	return d.Entities(rows), nil
 }
 
+func inOrder(tx *gorm.DB) *gorm.DB {
+	return tx.Order(clause.OrderByColumn{Column: clause.Column{Table: clause.CurrentTable, Name: "id"}})
+}
+
 // insertAtOnce is how many rows one INSERT holds: few enough for PostgreSQL's 65,535 parameters.
 const insertAtOnce = 250
 
-// WriteRecords writes new and changed records and what is told of them, in one round trip.
+// WriteRecords writes new and changed records and what is told of them, in one round trip. New ones are written in the
+// order of their unique values, so that of two who write some of the same the one waits for the other and never both.
 func (s *Resources) WriteRecords(
 	ctx context.Context, scope tenancy.Scope, d *resource.Definition, inserted, updated []resource.Entity, records []resource.Record,
 ) error {
@@ -63,37 +75,39 @@ func (s *Resources) WriteRecords(
 	}
 	err = db.InTx(ctx, scope, func(ctx context.Context) error {
 		tx := db.Scoped(ctx, scope)
-		for len(inserted) > 0 {
-			n := min(len(inserted), insertAtOnce)
-			rows := d.ListOf(inserted[:n])
-			if err := referTo(tx, scope, d, inserted[:n]); err != nil {
+		for rows := range slices.Chunk(inUniqueOrder(d, inserted), insertAtOnce) {
+			if err := DeferCreate(tx, d.ListOf(rows)); err != nil {
 				return err
 			}
-			if err := DeferCreate(tx, rows); err != nil {
-				return err
-			}
-			inserted = inserted[n:]
 		}
 		for _, e := range updated {
-			if err := deferUpdate(tx, scope, d, e); err != nil {
+			if err := deferUpdate(tx, e); err != nil {
 				return err
 			}
 		}
-		for _, record := range records {
-			if err := tell(tx, scope, record); err != nil {
-				return err
-			}
-		}
-		return nil
+		return tell(tx, scope, d, records...)
 	})
 	return resourceFault(err, d)
 }
 
-// deferUpdate writes a record that is held, with the commit.
-func deferUpdate(tx *gorm.DB, scope tenancy.Scope, d *resource.Definition, e resource.Entity) error {
-	if err := referTo(tx, scope, d, []resource.Entity{e}); err != nil {
-		return err
+func inUniqueOrder(d *resource.Definition, records []resource.Entity) []resource.Entity {
+	if len(records) < 2 {
+		return records
 	}
+	return slices.SortedStableFunc(slices.Values(records), func(a, b resource.Entity) int {
+		for i := range d.Fields {
+			if f := &d.Fields[i]; f.Unique {
+				if order := strings.Compare(textOf(f.Value(a)), textOf(f.Value(b))); order != 0 {
+					return order
+				}
+			}
+		}
+		return 0
+	})
+}
+
+// deferUpdate writes a record that is held, with the commit.
+func deferUpdate(tx *gorm.DB, e resource.Entity) error {
 	update := tx.Session(&gorm.Session{DryRun: true}).Scopes(Trash(resource.WithTrash)).Model(e).
 		Where(column("id", e.Head().ID)).Select("*").Omit("tenant_id", "id", "created_at").UpdateColumns(e)
 	if update.Error != nil {
@@ -102,22 +116,23 @@ func deferUpdate(tx *gorm.DB, scope tenancy.Scope, d *resource.Definition, e res
 	return Defer(tx, update.Statement.SQL.String(), update.Statement.Vars...)
 }
 
-// referTo refuses, with the write that it precedes, references to records that are deleted; those that are not there
-// the foreign key refuses.
-func referTo(tx *gorm.DB, scope tenancy.Scope, d *resource.Definition, entities []resource.Entity) error {
-	for i := range d.Fields {
-		f := &d.Fields[i]
-		if f.References == nil {
-			continue
+// tell writes the audit entries and the events of changes into their transaction; they go with its commit. It also
+// holds the records to live ones that the changes come to refer to.
+func tell(tx *gorm.DB, scope tenancy.Scope, d *resource.Definition, records ...resource.Record) error {
+	held := map[resource.Reference]bool{}
+	for _, record := range records {
+		if err := tellAudit(tx, scope, record.Entry); err != nil {
+			return err
 		}
-		seen := map[tenancy.ID]bool{}
-		for _, e := range entities {
-			id, ok := f.Value(e).(tenancy.ID)
-			if !ok || seen[id] || e.Head().DeletedAt != nil {
+		if err := tellEvent(tx, scope, record.Event); err != nil {
+			return err
+		}
+		for _, to := range record.Refers {
+			if held[to] {
 				continue
 			}
-			seen[id] = true
-			if err := Defer(tx, requireLive(f), scope.Tenant, id, d.Plural+"_"+f.Name+"_fkey", d.Plural); err != nil {
+			held[to] = true
+			if err := holdLive(tx, scope, d, to); err != nil {
 				return err
 			}
 		}
@@ -125,14 +140,20 @@ func referTo(tx *gorm.DB, scope tenancy.Scope, d *resource.Definition, entities 
 	return nil
 }
 
-// requireLive names a table that a definition names, never one from a request. The row is held as a foreign key holds
-// it, so that it is not deleted meanwhile.
-func requireLive(f *resource.Field) string {
-	return "SELECT require_live((SELECT deleted_at IS NULL FROM " + f.References.Plural +
+// holdLive refuses a reference to a record that is deleted, as the foreign key refuses one to a record that is not
+// there. The record is held as the foreign key holds it, so that it is not deleted meanwhile.
+func holdLive(tx *gorm.DB, scope tenancy.Scope, d *resource.Definition, to resource.Reference) error {
+	query := "SELECT require_live((SELECT deleted_at IS NULL FROM " + to.Field.References.Plural + // a definition's, no request's
 		" WHERE tenant_id = $1 AND id = $2 FOR KEY SHARE), $3, $4)"
+	return Defer(tx, query, scope.Tenant, to.ID, foreignKey(d, to.Field), d.Plural)
 }
 
-// NextNumbers returns the next n numbers of a sequence, in one round trip unless some of them are in use.
+// foreignKey is the name of the constraint by which a reference is known.
+func foreignKey(d *resource.Definition, f *resource.Field) string {
+	return d.Plural + "_" + f.Name + "_fkey"
+}
+
+// NextNumbers returns the next n numbers of a sequence, in one round trip.
 func (s *Resources) NextNumbers(
 	ctx context.Context, scope tenancy.Scope, d *resource.Definition, f *resource.Field, n int,
 ) ([]string, error) {
@@ -140,42 +161,15 @@ func (s *Resources) NextNumbers(
 	if err != nil {
 		return nil, err
 	}
-	var free []string
-	for skip := 1; len(free) < n; skip *= 2 {
-		count := int64(max(n-len(free), skip))
-		block, _, err := one(db.Scoped(ctx, scope), scanBlock, nextNumbers(d, f), scope.Tenant, d.Plural+"."+f.Name, count)
-		if err != nil {
-			return nil, resourceFault(err, d)
-		}
-		used := strings.Split(block.used, ",")
-		for value := block.last - count + 1; value <= block.last && len(free) < n; value++ {
-			if number := strconv.FormatInt(value, 10); !slices.Contains(used, number) {
-				free = append(free, number)
-			}
-		}
+	db.expectRaces(ctx)
+	read := func(row scanner) (string, error) {
+		var numbers string
+		return numbers, row.Scan(&numbers)
 	}
-	return free, nil
-}
-
-// block is a run of numbers, and which of them are in use, separated by commas.
-type block struct {
-	last int64
-	used string
-}
-
-func scanBlock(row scanner) (block, error) {
-	var b block
-	err := row.Scan(&b.last, &b.used)
-	return b, err
-}
-
-// nextNumbers advances a sequence and says which of the numbers a live record has already: given by hand, or imported.
-func nextNumbers(d *resource.Definition, f *resource.Field) string {
-	return `WITH next AS (
-  INSERT INTO sequences AS s (tenant_id, name, value) VALUES ($1, $2, $3)
-  ON CONFLICT (tenant_id, name) DO UPDATE SET value = s.value + excluded.value RETURNING value)
-SELECT next.value, coalesce((SELECT string_agg(r.` + f.Name + `, ',') FROM ` + d.Plural + ` r
-     WHERE r.tenant_id = $1 AND r.deleted_at IS NULL
-       AND r.` + f.Name + ` IN (SELECT g::text FROM generate_series(next.value - $3 + 1, next.value) g)), '')
-  FROM next`
+	numbers, _, err := one(db.Scoped(ctx, scope), read, "SELECT array_to_string(next_numbers($1, $2, $3, $4), ',')",
+		scope.Tenant, d.Plural, f.Name, int64(n))
+	if err != nil {
+		return nil, resourceFault(err, d)
+	}
+	return strings.Split(numbers, ","), nil
 }

@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -174,7 +176,19 @@ func jsonOf(v any) string {
 func textsOf(values []any) textList {
 	texts := make(textList, len(values))
 	for i, v := range values {
-		texts[i], _ = v.(string)
+		texts[i] = textOf(v)
 	}
 	return texts
+}
+
+// textOf is a value in PostgreSQL's text form; "" for nil.
+func textOf(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	default:
+		return fmt.Sprint(v)
+	}
 }

@@ -22,6 +22,9 @@ UNION ALL
 SELECT 'column', a.attname::text, format_type(a.atttypid, a.atttypmod), '', a.attnotnull, ''
   FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
+SELECT 'reference', c.conname::text, pg_get_constraintdef(c.oid, true), '', false, ''
+  FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.contype = 'f'
+UNION ALL
 SELECT 'index', i.indexrelid::regclass::text,
        (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, true), E'\x1f' ORDER BY k) FROM generate_series(1, i.indnkeyatts) k),
        coalesce(pg_get_expr(i.indpred, i.indrelid, true), ''), i.indisunique, m.amname::text
@@ -32,6 +35,7 @@ SELECT 'index', i.indexrelid::regclass::text,
 type layout struct {
 	exists, isProtected bool
 	columns             map[string]layoutColumn
+	references          map[string]string // foreign keys, as PostgreSQL writes them, by name
 	indexes             []layoutIndex
 }
 
@@ -64,7 +68,7 @@ func (db *DB) Verify(ctx context.Context, definitions []*resource.Definition) er
 }
 
 func (db *DB) layout(ctx context.Context, name string) (layout, error) {
-	t := layout{columns: map[string]layoutColumn{}}
+	t := layout{columns: map[string]layoutColumn{}, references: map[string]string{}}
 	rows, err := db.sql.QueryContext(ctx, tableQuery, name)
 	if err != nil {
 		return t, err
@@ -81,6 +85,8 @@ func (db *DB) layout(ctx context.Context, name string) (layout, error) {
 			t.exists, t.isProtected = true, detail == "protected"
 		case "column":
 			t.columns[name] = layoutColumn{kind: detail, notNull: is}
+		case "reference":
+			t.references[name] = strings.TrimSuffix(detail, " NOT VALID")
 		default:
 			keys := strings.Split(detail, "\x1f")
 			t.indexes = append(t.indexes, layoutIndex{name: name, keys: keys, predicate: predicate, isUnique: is, method: method})
@@ -148,7 +154,19 @@ func verifyField(d *resource.Definition, f *resource.Field, s *schema.Schema, t 
 	case !c.notNull && !f.Nullable:
 		return []string{"is no pointer, and its column may be NULL; make them agree"}
 	}
-	return verifyIndexes(d, f, t)
+	return append(verifyReference(d, f, t), verifyIndexes(d, f, t)...)
+}
+
+// verifyReference demands the foreign key that keeps what is referred to from being purged.
+func verifyReference(d *resource.Definition, f *resource.Field, t layout) []string {
+	if f.References == nil {
+		return nil
+	}
+	want := fmt.Sprintf("FOREIGN KEY (tenant_id, %s) REFERENCES %s(tenant_id, id)", f.Name, f.References.Plural)
+	if t.references[foreignKey(d, f)] == want {
+		return nil
+	}
+	return []string{fmt.Sprintf("refers to %s and there is no CONSTRAINT %s %s", f.References.Plural, foreignKey(d, f), want)}
 }
 
 func verifyIndexes(d *resource.Definition, f *resource.Field, t layout) []string {
@@ -157,9 +175,13 @@ func verifyIndexes(d *resource.Definition, f *resource.Field, t layout) []string
 	if hasFloor(f) {
 		key = sortKeySQL(f, f.Name)
 	}
-	if f.Filter && !f.Scan && !t.has(func(x layoutIndex) bool { return sameSQL(x.keys[1], key) }) {
+	if (f.Filter || f.References != nil) && !f.Scan && !t.has(func(x layoutIndex) bool { return sameSQL(x.keys[1], key) }) {
+		use := "is filtered by"
+		if !f.Filter {
+			use = "is a reference"
+		}
 		problems = append(problems, fmt.Sprintf(
-			"is filtered by and no index of %s begins with (tenant_id, %s); add one, or mark the field scan", d.Plural, key))
+			use+" and no index of %s begins with (tenant_id, %s); add one, or mark the field scan", d.Plural, key))
 	}
 	if f.Sort && !f.Scan && f.Name != "id" && !t.has(func(x layoutIndex) bool {
 		return len(x.keys) > 2 && sameSQL(x.keys[1], key) && x.keys[2] == "id" && x.method == "btree"

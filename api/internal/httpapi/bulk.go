@@ -79,7 +79,7 @@ func (h resourceHandler) readBulk(c *Call, in bulkInput, items int) (resource.Bu
 		}
 	}
 	if permission := h.def.Plural + ":delete"; b.Mode == resource.BulkDelete && !c.Scope.Actor.May(permission) {
-		return b, fault.New(fault.Forbidden, "permission_denied", "This needs the permission "+permission+", which you do not have here.")
+		return b, permissionDenied(permission)
 	}
 	return b, nil
 }
@@ -121,10 +121,7 @@ func (h resourceHandler) answerBulk(c *Call, b resource.Bulk, results []resource
 			continue
 		}
 		failed++
-		p, f := problemOf(r.Err, c.RequestID())
-		if f.Kind == fault.Internal {
-			return r.Err
-		}
+		p, _ := problemOf(r.Err, c.RequestID())
 		out.Results[i] = bulkResult{Status: p.Status, Error: &p}
 	}
 	switch {

@@ -61,6 +61,10 @@ func (a *API) permit(c *Call) error {
 	if err := a.deps.Identity.Credentials.Verify(c.ctx, c.Scope); err != nil {
 		return err
 	}
+	return permissionDenied(permission)
+}
+
+func permissionDenied(permission string) error {
 	return fault.New(fault.Forbidden, "permission_denied",
 		fmt.Sprintf("This needs the permission %s, which you do not have here; ask an administrator of the organization.", permission))
 }

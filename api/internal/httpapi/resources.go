@@ -20,7 +20,7 @@ func resourceRoutes(s *resource.Service, cs cursors) []Route {
 	d := s.Definition
 	root, one := "/"+d.Plural, "/"+d.Plural+"/:id"
 	read, write, remove := d.Plural+":read", d.Plural+":write", d.Plural+":delete"
-	e := d.New()
+	e, a := d.New(), withArticle(d.Name)
 	routes := []Route{
 		{
 			Method: http.MethodGet, Path: root, Access: Tenant, Permission: read, Status: http.StatusOK, ReadsQuery: true,
@@ -28,27 +28,27 @@ func resourceRoutes(s *resource.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodPost, Path: root, Access: Tenant, Permission: write, Status: http.StatusCreated,
-			Summary: "Create a " + d.Name, Body: e, Answer: e, Handle: h.create,
+			Summary: "Create " + a, Body: e, Answer: e, Handle: h.create,
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: http.StatusOK,
-			Params: []string{"fields", "trashed", "expand"}, Summary: "Read a " + d.Name, Answer: e, Handle: h.find,
+			Params: []string{"fields", "trashed", "expand"}, Summary: "Read " + a, Answer: e, Handle: h.find,
 		},
 		{
 			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: http.StatusOK,
-			Summary: "Change a " + d.Name, Body: e, Patch: true, Answer: e, Handle: h.change,
+			Summary: "Change " + a, Body: e, Patch: true, Answer: e, Handle: h.change,
 		},
 		{
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: remove, Status: http.StatusNoContent,
-			Summary: "Move a " + d.Name + " to the trash", Handle: h.remove,
+			Summary: "Move " + a + " to the trash", Handle: h.remove,
 		},
 		{
 			Method: http.MethodPost, Path: one + "/restore", Access: Tenant, Permission: remove, Status: http.StatusOK,
-			Summary: "Take a " + d.Name + " out of the trash", Answer: e, Handle: h.restore,
+			Summary: "Take " + a + " out of the trash", Answer: e, Handle: h.restore,
 		},
 		{
 			Method: http.MethodGet, Path: one + "/history", Access: Tenant, Permission: read, Status: http.StatusOK,
-			Params: pageParameters(), Summary: "List what was done to a " + d.Name, Answer: audit.Entry{}, IsList: true,
+			Params: pageParameters(), Summary: "List what was done to " + a, Answer: audit.Entry{}, IsList: true,
 			Handle: h.history,
 		},
 		{
@@ -60,10 +60,19 @@ func resourceRoutes(s *resource.Service, cs cursors) []Route {
 	for _, act := range d.Acts {
 		routes = append(routes, Route{
 			Method: http.MethodPost, Path: one + "/" + act.Name, Access: Tenant, Permission: write, Status: http.StatusOK,
-			Summary: strings.ToUpper(act.Name[:1]) + act.Name[1:] + " a " + d.Name, Answer: e, Handle: h.perform(act),
+			Summary: strings.ToUpper(act.Name[:1]) + act.Name[1:] + " " + a, Answer: e, Handle: h.perform(act),
 		})
 	}
 	return routes
+}
+
+// withArticle is a name as it stands in a sentence: "a customer", "an order", "a purchase order".
+func withArticle(name string) string {
+	article := "a "
+	if strings.ContainsRune("aeio", rune(name[0])) {
+		article = "an "
+	}
+	return article + strings.ReplaceAll(name, "_", " ")
 }
 
 type resourceHandler struct {
@@ -73,7 +82,7 @@ type resourceHandler struct {
 }
 
 func (h resourceHandler) list(c *Call) error {
-	q, err := h.def.ParseQuery(c.Query())
+	q, err := h.query(c)
 	if err != nil {
 		return err
 	}
@@ -90,6 +99,20 @@ func (h resourceHandler) list(c *Call) error {
 		return err
 	}
 	return answerPage(c, h.cursors, name, p, func(e resource.Entity) any { return h.shape(e, q.Fields, expanded) })
+}
+
+// query reads the parameters. Who may not read what a record refers to may not have it answered beside the record.
+func (h resourceHandler) query(c *Call) (resource.Query, error) {
+	q, err := h.def.ParseQuery(c.Query())
+	if err != nil {
+		return q, err
+	}
+	for _, name := range q.Expand {
+		if permission := h.def.References()[name].References.Plural + ":read"; !c.Scope.Actor.May(permission) {
+			return q, permissionDenied(permission)
+		}
+	}
+	return q, nil
 }
 
 func (h resourceHandler) create(c *Call) error {
@@ -109,7 +132,7 @@ func (h resourceHandler) find(c *Call) error {
 	if err != nil {
 		return err
 	}
-	q, err := h.def.ParseQuery(c.Query())
+	q, err := h.query(c)
 	if err != nil {
 		return err
 	}
