@@ -21,7 +21,7 @@ func schema(tb testing.TB, address string) []string {
 	    relrowsecurity, relforcerowsecurity, relpersistence, (SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = relations.oid),
 	    pg_get_expr(relpartbound, oid)) FROM relations
 	  UNION ALL
-	  SELECT format('column %s.%s %s %s not null %s default %s generated %s acl %s', r.relname, a.attnum, a.attname,
+	  SELECT format('column %s.%s %s %s not null %s default %s generated %s acl %s', r.relname, row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum), a.attname,
 	    format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated::text || a.attidentity::text, a.attacl)
 	    FROM relations r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 	    LEFT JOIN pg_attrdef d ON d.adrelid = r.oid AND d.adnum = a.attnum WHERE r.relkind IN ('r', 'p', 'v', 'm')
