@@ -161,5 +161,8 @@ func bounded(n json.Number, pointer string) error {
 }
 
 func join(pointer, key string) string {
-	return pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+	if strings.ContainsAny(key, "~/") {
+		key = strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+	}
+	return pointer + "/" + key
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,7 @@ type Call struct {
 	// answer is what the handler chose; it is written when the handler, and its transaction, are done.
 	answer answer
 	body   []byte
+	query  url.Values
 	token  string // the credential that was shown
 }
 
@@ -65,8 +67,13 @@ func (c *Call) ID(name string) (tenancy.ID, error) {
 // Header returns a request header.
 func (c *Call) Header(name string) string { return c.gin.GetHeader(name) }
 
-// Query returns the parameters of the URL.
-func (c *Call) Query() map[string][]string { return c.gin.Request.URL.Query() }
+// Query returns the parameters of the URL, which callers share and do not change.
+func (c *Call) Query() map[string][]string {
+	if c.query == nil {
+		c.query = c.gin.Request.URL.Query()
+	}
+	return c.query
+}
 
 // ClientAddress is the caller's address as far as the trusted proxies tell it.
 func (c *Call) ClientAddress() string { return c.gin.ClientIP() }

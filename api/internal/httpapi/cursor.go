@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -94,7 +95,7 @@ func answerPage[T, R any](c *Call, cs cursors, name string, p page.Page[T], rend
 		if err != nil {
 			return nil, err
 		}
-		query := url.Values(c.Query())
+		query := url.Values(maps.Clone(c.Query()))
 		query.Set("cursor", sealed)
 		links = append(links, "<"+c.gin.Request.URL.Path+"?"+query.Encode()+`>; rel="`+rel+`"`)
 		return &sealed, nil

@@ -132,10 +132,11 @@ func tightest(verdicts []limits.Verdict) (limits.Verdict, bool) {
 // limitHeaders writes both kinds: those of draft-ietf-httpapi-ratelimit-headers, whose times are seconds from now, and
 // the X- ones that clients know, whose reset is an epoch second.
 func limitHeaders(h http.Header, v limits.Verdict, now time.Time) {
-	reset := seconds(v.ResetAfter)
-	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", v.Name, v.Limit, seconds(v.Per)))
-	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", v.Name, v.Remaining, reset))
-	h.Set("X-RateLimit-Limit", strconv.FormatInt(v.Limit, 10))
-	h.Set("X-RateLimit-Remaining", strconv.FormatInt(v.Remaining, 10))
+	limit, remaining := strconv.FormatInt(v.Limit, 10), strconv.FormatInt(v.Remaining, 10)
+	name := `"` + v.Name + `"` // a word of ours
+	h.Set("RateLimit-Policy", name+";q="+limit+";w="+strconv.Itoa(seconds(v.Per)))
+	h.Set("RateLimit", name+";r="+remaining+";t="+strconv.Itoa(seconds(v.ResetAfter)))
+	h.Set("X-RateLimit-Limit", limit)
+	h.Set("X-RateLimit-Remaining", remaining)
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(now.Add(v.ResetAfter).Unix(), 10))
 }

@@ -44,16 +44,17 @@ func (a *API) observe(g *gin.Context) {
 		route := g.FullPath()
 		status := g.Writer.Status()
 		a.deps.Metrics.Leave(route, g.Request.Method, status, took)
-		entry := a.deps.Log.WithFields(logrus.Fields{
+		fields := logrus.Fields{
 			"request_id": id, "method": g.Request.Method, "route": route, "status": status,
 			"duration_ms": float64(took.Microseconds()) / 1000, "statements": statements(), "bytes": max(g.Writer.Size(), 0),
-		})
+		}
 		if tenant := g.GetString(tenantKey); tenant != "" {
-			entry = entry.WithField("tenant", tenant)
+			fields["tenant"] = tenant
 		}
 		if failure, ok := g.Value(errorKey).(error); ok {
-			entry = entry.WithField("error", failure.Error())
+			fields["error"] = failure.Error()
 		}
+		entry := a.deps.Log.WithFields(fields)
 		if status >= http.StatusInternalServerError {
 			entry.Error("request failed")
 			return

@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -215,6 +216,7 @@ func (c *Call) write() {
 	}
 	if c.answer.body != nil {
 		h.Set("Content-Type", "application/json")
+		h.Set("Content-Length", strconv.Itoa(len(c.answer.body))) // longer bodies would go in chunks
 	}
 	w.WriteHeader(c.answer.status)
 	if c.answer.body != nil {
