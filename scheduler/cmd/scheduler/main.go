@@ -59,7 +59,7 @@ func run(ctx context.Context) error {
 	return lifecycle.Run(ctx, cfg.ShutdownTimeout,
 		base.Component(),
 		server.Component,
-		upkeep.Component(log,
+		upkeep.Component(ctx, log,
 			upkeep.Duty{Name: "partitions", Every: 6 * time.Hour, Run: base.DB.EnsurePartitions},
 			upkeep.Duty{Name: "signing keys", Every: time.Hour, Run: keys.Maintain},
 			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(keys, log)},

@@ -25,8 +25,8 @@ type Duty struct {
 const retryAfter = time.Minute
 
 // Component runs the duties until the process stops.
-func Component(log *logrus.Logger, duties ...Duty) lifecycle.Component {
-	ctx, cancel := context.WithCancel(context.Background())
+func Component(ctx context.Context, log *logrus.Logger, duties ...Duty) lifecycle.Component {
+	ctx, cancel := context.WithCancel(ctx)
 	return lifecycle.Component{
 		Name: "upkeep",
 		Serve: func() error {
