@@ -13,8 +13,8 @@ type Customer struct {
 	Code   *string        `json:"code"   validate:"omitempty,max=40,printable"           api:"filter,unique,search"`
 	Name   string         `json:"name"   validate:"notblank,max=200,printable"           api:"filter,sort,search"`
 	Email  *string        `json:"email"  validate:"omitempty,email,max=254"              api:"filter,unique,search,personal"`
-	Tags   []string       `json:"tags"   validate:"max=50,unique,dive,notblank,max=64,printable" api:"filter,scan" gorm:"serializer:text_list"`
-	Custom map[string]any `json:"custom" validate:"max=100"                              api:"filter,scan"        gorm:"serializer:json"`
+	Tags   []string       `json:"tags"   validate:"max=50,unique,dive,notblank,max=64,printable" api:"filter" gorm:"serializer:text_list"`
+	Custom map[string]any `json:"custom" validate:"max=100"                              api:"filter"        gorm:"serializer:json"`
 }
 
 // Definition declares the resource.

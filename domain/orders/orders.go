@@ -47,8 +47,8 @@ type Order struct {
 	// TotalCents is the sum of the lines, in minor units of the currency.
 	TotalCents int64          `json:"total_cents" api:"filter,sort,readonly"`
 	Lines      []Line         `json:"lines"  validate:"min=1,max=500,dive"                        api:"plain"       gorm:"serializer:json"`
-	Tags       []string       `json:"tags"   validate:"max=50,unique,dive,notblank,max=64,printable" api:"filter,scan" gorm:"serializer:text_list"`
-	Custom     map[string]any `json:"custom" validate:"max=100"                                   api:"filter,scan" gorm:"serializer:json"`
+	Tags       []string       `json:"tags"   validate:"max=50,unique,dive,notblank,max=64,printable" api:"filter" gorm:"serializer:text_list"`
+	Custom     map[string]any `json:"custom" validate:"max=100"                                   api:"filter" gorm:"serializer:json"`
 }
 
 // Line is one thing that is ordered.

@@ -234,8 +234,15 @@ func (q *Query) Position(e Entity) []any {
 	return values
 }
 
-// ParsePosition reads what Position wrote, back into values of the fields' kinds.
+// ParsePosition reads what Position, or RankedPosition of a list by rank, wrote, back into values of the fields' kinds.
 func (q *Query) ParsePosition(texts []any) ([]any, error) {
+	if q.Ranked {
+		return q.parseRankedPosition(texts)
+	}
+	return q.parsePosition(texts)
+}
+
+func (q *Query) parsePosition(texts []any) ([]any, error) {
 	if len(texts) != len(q.Sort) {
 		return nil, fmt.Errorf("a position in this order has %d values, not %d", len(q.Sort), len(texts))
 	}

@@ -60,6 +60,10 @@ type Sort struct {
 type Query struct {
 	page.Request
 	Filters []Filter
+	// Search is what is looked for, in words; "" for nothing.
+	Search string
+	// Ranked lists have the records first that match best, and among equals those first that the sort has first.
+	Ranked bool
 	// Sort always ends with the id, so that the order is total.
 	Sort  []Sort
 	Trash Trash
@@ -84,7 +88,7 @@ const (
 // isReserved says whether a parameter means something else than a field, in every list.
 func isReserved(param string) bool {
 	switch param {
-	case "limit", "cursor", "sort", "trashed", "fields", "expand":
+	case "limit", "cursor", "sort", "trashed", "fields", "expand", "q":
 		return true
 	default:
 		return false
@@ -138,6 +142,13 @@ func (d *Definition) ParseQuery(params map[string][]string) (Query, error) {
 				continue
 			}
 			q.Sort = sorts
+		case "q":
+			search, code, problem := d.parseSearch(value)
+			if problem != "" {
+				bad(name, code, problem)
+				continue
+			}
+			q.Search = search
 		case "expand":
 			q.Expand = d.parseExpand(value, func(detail string) { bad(name, "expand", detail) })
 		case "trashed":
@@ -158,6 +169,9 @@ func (d *Definition) ParseQuery(params map[string][]string) (Query, error) {
 	}
 	if len(problems) > 0 {
 		return Query{}, invalidQuery(problems)
+	}
+	if q.Search != "" && params["sort"] == nil {
+		q.Ranked, q.Sort = true, []Sort{{Field: d.byName["id"], Desc: true}}
 	}
 	// However the parameters are spelled, the same conditions are the same query.
 	slices.SortStableFunc(q.Filters, func(a, b Filter) int {
@@ -269,6 +283,9 @@ func (q *Query) canonical() string {
 		fmt.Fprintf(&b, "s%t%q", s.Desc, s.Field.Name)
 	}
 	fmt.Fprintf(&b, "t%q", q.Trash)
+	if q.Search != "" {
+		fmt.Fprintf(&b, "q%t%q", q.Ranked, q.Search)
+	}
 	for _, f := range q.Filters {
 		fmt.Fprintf(&b, "f%q%q%q", f.Field.Name, f.Path, f.Op)
 		for _, v := range f.Values {

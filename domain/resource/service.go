@@ -19,6 +19,10 @@ type Store interface {
 	// ListRecords returns up to one more than the limit, in the query's order; its position holds values of the sort
 	// fields' kinds.
 	ListRecords(ctx context.Context, scope tenancy.Scope, d *Definition, query Query) ([]Entity, error)
+	// RankRecords is ListRecords for a query that is Ranked: those first that match best; its position begins with a
+	// rank, a float32. Where very many match, in a first page that has no position, none has a rank and the sort alone
+	// orders them; a position whose rank is nil goes on with that.
+	RankRecords(ctx context.Context, scope tenancy.Scope, d *Definition, query Query) ([]Ranked, error)
 	// InsertRecord writes the entity and the record of it in one transaction.
 	InsertRecord(ctx context.Context, scope tenancy.Scope, d *Definition, e Entity, record Record) error
 	// UpdateRecord loads one record and holds it, lets decide change it, and writes it with what decide returns, all in
@@ -89,11 +93,27 @@ func (s *Service) List(ctx context.Context, scope tenancy.Scope, q Query) (page.
 		}
 		q.After = position
 	}
+	if q.Ranked {
+		return s.rank(ctx, scope, q)
+	}
 	rows, err := s.store.ListRecords(ctx, scope, s.Definition, q)
 	if err != nil {
 		return page.Page[Entity]{}, err
 	}
 	return page.Of(rows, q.Request, func(e Entity) page.Position { return q.Position(e) }), nil
+}
+
+func (s *Service) rank(ctx context.Context, scope tenancy.Scope, q Query) (page.Page[Entity], error) {
+	rows, err := s.store.RankRecords(ctx, scope, s.Definition, q)
+	if err != nil {
+		return page.Page[Entity]{}, err
+	}
+	ranked := page.Of(rows, q.Request, func(r Ranked) page.Position { return q.RankedPosition(r) })
+	p := page.Page[Entity]{Items: make([]Entity, len(ranked.Items)), Next: ranked.Next, Prev: ranked.Prev}
+	for i, r := range ranked.Items {
+		p.Items[i] = r.Entity
+	}
+	return p, nil
 }
 
 // Find returns one record; deleted ones only where the trash is asked for.
@@ -106,7 +126,7 @@ func (s *Service) Create(ctx context.Context, scope tenancy.Scope, e Entity) err
 	if err := s.begin(scope, e); err != nil {
 		return err
 	}
-	const tries = 3 // others may give by hand the very number that is next in turn
+	const tries = 10 // others may give by hand the very number that is next in turn
 	inTurn := s.Definition.unnumbered(e)
 	for try := 1; ; try++ {
 		for _, f := range inTurn {

@@ -41,8 +41,12 @@ func (s *Resources) ListRecords(
 	if err != nil {
 		return nil, err
 	}
+	c, err := find(db.Scoped(ctx, scope), d, q, mostFound)
+	if err != nil || c.isEmpty() {
+		return nil, resourceFault(err, d)
+	}
 	rows := d.NewList(q.Limit + 1)
-	if err := selectRecords(db.Scoped(ctx, scope), d, q).Find(rows).Error; err != nil {
+	if err := selectRecords(c.among(db.Scoped(ctx, scope)), d, q).Find(rows).Error; err != nil {
 		return nil, resourceFault(err, d)
 	}
 	return d.Entities(rows), nil

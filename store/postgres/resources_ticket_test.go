@@ -33,7 +33,7 @@ type ticket struct {
 	Reporter   *string        `json:"reporter"    validate:"omitempty,max=100,printable"     api:"filter,sort,scan,personal"`
 	ParentID   *tenancy.ID    `json:"parent_id"                                              api:"filter,sort,scan"`
 	ClosedAt   *time.Time     `json:"closed_at"                                              api:"readonly"`
-	Tags       []string       `json:"tags"        validate:"max=50,unique,dive,max=64"       api:"filter,scan" gorm:"serializer:text_list"`
+	Tags       []string       `json:"tags"        validate:"max=50,unique,dive,max=64"       api:"filter"      gorm:"serializer:text_list"`
 	Custom     map[string]any `json:"custom"      validate:"max=100"                         api:"filter,scan" gorm:"serializer:json"`
 }
 
@@ -79,7 +79,8 @@ CREATE INDEX tickets_price_cents_idx ON tickets (tenant_id, price_cents, id);
 CREATE INDEX tickets_created_at_idx ON tickets (tenant_id, created_at, id);
 CREATE INDEX tickets_updated_at_idx ON tickets (tenant_id, updated_at, id);
 CREATE INDEX tickets_deleted_at_idx ON tickets (tenant_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
-SELECT protect_tenant_table('tickets');`
+SELECT protect_tenant_table('tickets');
+SELECT make_searchable('tickets', ARRAY['code', 'title'], ARRAY['tags']);`
 
 func ticketSubject() resourcetest.Subject {
 	parents := []tenancy.ID{tenancy.NewID(), tenancy.NewID(), tenancy.NewID()}

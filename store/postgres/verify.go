@@ -54,7 +54,8 @@ type layoutIndex struct {
 
 // Verify compares definitions with the database: every table is protected, every field has a column of its type, every
 // field that a list may be filtered or sorted by has an index that answers it, unless it is declared to be scanned for,
-// and every unique field has the index that makes it so. It returns every mismatch at once, with the field's name.
+// every unique field has the index that makes it so, and the fields that are searched are those that make_searchable was
+// told. It returns every mismatch at once, with the field's name.
 func (db *DB) Verify(ctx context.Context, definitions []*resource.Definition) error {
 	var problems []error
 	for _, d := range definitions {
@@ -63,6 +64,14 @@ func (db *DB) Verify(ctx context.Context, definitions []*resource.Definition) er
 			return fmt.Errorf("read the table %s: %w", d.Plural, err)
 		}
 		problems = append(problems, db.verify(d, t)...)
+		if !t.exists {
+			continue
+		}
+		problem, err := db.verifySearch(ctx, d)
+		if err != nil {
+			return fmt.Errorf("read how the table %s is searched: %w", d.Plural, err)
+		}
+		problems = append(problems, problem)
 	}
 	return errors.Join(problems...)
 }
@@ -175,7 +184,7 @@ func verifyIndexes(d *resource.Definition, f *resource.Field, t layout) []string
 	if hasFloor(f) {
 		key = sortKeySQL(f, f.Name)
 	}
-	if (f.Filter || f.References != nil) && !f.Scan && !t.has(func(x layoutIndex) bool { return sameSQL(x.keys[1], key) }) {
+	if (f.Filter || f.References != nil) && !f.Scan && !inTerms(f) && !t.has(func(x layoutIndex) bool { return sameSQL(x.keys[1], key) }) {
 		use := "is filtered by"
 		if !f.Filter {
 			use = "is a reference"
