@@ -14,6 +14,9 @@ PACKAGES = $(MODULES:%=./%/...)
 GOLANGCI_LINT_VERSION := v2.6.2
 GOLANGCI_LINT         ?= $(CURDIR)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
+OASDIFF_VERSION := v1.35.0
+OASDIFF         ?= $(CURDIR)/bin/oasdiff-$(OASDIFF_VERSION)
+
 # Runs a command in the folder of each module, in all of them even if it fails in one.
 each_module = failed=; for module in $(MODULES); do echo "-- $$module"; (cd "$$module" && $(1)) || failed=1; done; [[ -z $$failed ]]
 
@@ -21,7 +24,7 @@ each_module = failed=; for module in $(MODULES); do echo "-- $$module"; (cd "$$m
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 
 # The program is built and then takes this shell's place, so that Ctrl-C and SIGTERM reach it and not `go run`.
@@ -70,13 +73,22 @@ tidy: ## Tidy every module's requirements
 	@$(call each_module,GOWORK=off go mod tidy)
 	@go work sync
 
+.PHONY: openapi-release
+openapi-release: ## Take the API as it is for the released one, which later changes are compared with
+	@mkdir -p docs/openapi && go run ./api/cmd/openapi > docs/openapi/released.json
+
+.PHONY: client-ts
+client-ts: ## Generate and compile the TypeScript client, and take its tour at API_URL; needs Node
+	@go run ./api/cmd/openapi > docs/clients/typescript/openapi.json
+	@cd docs/clients/typescript && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent generate && npm run --silent build && npm run --silent tour
+
 ## Prove
 
 # Each check by its name: `make check-lint` repeats one of them alone.
-CHECKS := requirements format alone lint tests
+CHECKS := requirements format alone lint openapi tests
 
 .PHONY: verify
-verify: ## Do what CI does: requirements, format, each module alone, lint, tests with the race detector; skips fail
+verify: ## Do what CI does: requirements, format, each module alone, lint, the API's promises, tests with the race detector; skips fail
 	@failed=(); summary=; \
 	for check in $(CHECKS); do \
 	  printf '\n== %s\n' "$$check"; began=$$SECONDS; outcome=ok; \
@@ -104,6 +116,19 @@ check-alone:
 .PHONY: check-lint
 check-lint: lint
 
+# What callers were promised: a change that could break one fails. Parameters that are not known are errors here, so that
+# taking one away is a break too, which oasdiff only warns of.
+.PHONY: check-openapi
+check-openapi: $(OASDIFF)
+	@go run ./api/cmd/openapi > bin/openapi.json
+	@$(OASDIFF) breaking --fail-on WARN docs/openapi/released.json bin/openapi.json \
+	  || { echo 'The API would break its callers; if that is meant, release it under a new base path (docs/openapi/README.md).'; exit 1; }
+
+.PHONY: openapi-lint
+openapi-lint: ## Lint the OpenAPI document with Redocly and with Spectral's OWASP rules; needs Node
+	@go run ./api/cmd/openapi > api/openapi-lint/openapi.json
+	@cd api/openapi-lint && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent lint
+
 # -race needs cgo and so a C compiler. What has to be seen with a real Redis is skipped without one, which fails here.
 .PHONY: check-tests
 check-tests:
@@ -117,3 +142,9 @@ $(CURDIR)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION):
 	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION) into ./bin: this takes some minutes, once"
 	@cd bin/tmp && GOBIN="$$PWD" GOWORK=off GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@mv bin/tmp/golangci-lint "$@" && rmdir bin/tmp
+
+$(CURDIR)/bin/oasdiff-$(OASDIFF_VERSION):
+	@mkdir -p bin/tmp-oasdiff
+	@echo "building oasdiff $(OASDIFF_VERSION) into ./bin, once"
+	@cd bin/tmp-oasdiff && GOBIN="$$PWD" GOWORK=off GOFLAGS= go install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
+	@mv bin/tmp-oasdiff/oasdiff "$@" && rmdir bin/tmp-oasdiff

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net/http"
 	"reflect"
 
 	"github.com/gin-gonic/gin"
@@ -61,18 +62,21 @@ func (a *API) mountDocument(engine *gin.Engine) error {
 	if err != nil {
 		return err
 	}
-	serve := func(file *static.File) gin.HandlerFunc {
-		return func(g *gin.Context) { file.ServeHTTP(g.Writer, g.Request) }
+	serve := func(path string, file *static.File, before ...gin.HandlerFunc) {
+		handlers := append(before, func(g *gin.Context) { file.ServeHTTP(g.Writer, g.Request) })
+		engine.GET(path, handlers...)
+		engine.HEAD(path, handlers...)
 	}
-	engine.GET("/openapi.json", serve(static.New("application/json", data, 300)))
+	serve("/openapi.json", static.New("application/json", data, 300))
 	pages, err := reference.New(document, a.errorAliases())
 	if err != nil {
 		return err
 	}
 	policy := func(g *gin.Context) { g.Header("Content-Security-Policy", reference.Policy) }
 	for path, file := range pages {
-		engine.GET(path, policy, serve(file))
+		serve(path, file, policy)
 	}
+	engine.GET("/docs/", func(g *gin.Context) { g.Redirect(http.StatusMovedPermanently, "/docs") })
 	return nil
 }
 

@@ -76,8 +76,8 @@ func exampleText(name string, s *Schema) any {
 	usual := map[string]string{
 		"name": "Ada Lovelace", "email": "ada@example.com", "organization": "Northwind Traders", "code": "NW-1042",
 		"password": "correct horse battery staple", "current_password": "correct horse battery staple",
-		"new_password": "a longer walk by the river", "access_token": exampleToken, "refresh_token": "gwr_3f9aK2…",
-		"token": "gwi_8sQm41…", "token_type": "Bearer", "secret": "gwk_5tYc90…", "key": "gwk_5tYc90…", "prefix": "gwk_5tYc",
+		"new_password": "a longer walk by the river", "access_token": exampleToken, "refresh_token": "gw_refresh_3f9aK2…",
+		"token": "gw_inv_8sQm41…", "token_type": "Bearer", "secret": "whsec_5tYc90…", "key": "gw_live_5tYc90…", "prefix": "gw_live_5tYc",
 		"otp": "492039", "role": "member", "time_zone": "Europe/Berlin", "currency": "EUR", "url": "https://example.com/hooks",
 		"request_id": exampleID, "action": "customer.updated", "resource": "customer", "field": "name",
 		"user_agent": "curl/8.14.1", "address": "203.0.113.7", "note": "Leave at the gate.", "sku": "NW-CHAI-20",

@@ -114,7 +114,7 @@ func (r rules) apply(s *Schema) {
 		case "timezone":
 			s.Pattern = zonePattern
 		case "currency", "iso4217":
-			s.Pattern = currencyPattern
+			s.Pattern, s.MinLength, s.MaxLength = currencyPattern, new(int64(3)), new(int64(3))
 		case "slug":
 			s.Pattern = slugPattern
 		case "unique":

@@ -58,7 +58,7 @@ func (c *contract) checkUnknown(x *exchange) []string {
 		return ok
 	})
 	switch {
-	case r.Method == http.MethodOptions, r.URL.Path == "/docs", strings.HasPrefix(r.URL.Path, "/docs/"):
+	case r.Method == http.MethodOptions, r.Method == http.MethodHead, r.URL.Path == "/docs", strings.HasPrefix(r.URL.Path, "/docs/"):
 		return nil
 	case isKnown && x.status == http.StatusMethodNotAllowed && x.header.Get("Allow") != "":
 		return nil
