@@ -80,6 +80,9 @@ func (w *bulkWork) checkUnique(ctx context.Context) error {
 	w.pending(func(r *BulkResult, before Entity) {
 		claims, values := d.claims(before, r.Entity)
 		for i, c := range claims {
+			if before == nil && c.field == w.bulk.By {
+				continue // find has looked; who takes it meanwhile has the bulk run again
+			}
 			asked[c.field] = append(asked[c.field], values[i])
 		}
 	})

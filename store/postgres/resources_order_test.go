@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/domain/customers"
 	"github.com/groundwork-saas/groundwork/domain/orders"
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/resource/resourcetest"
@@ -38,7 +39,33 @@ func orderSubject(stack *storetest.Stack) resourcetest.Subject {
 		o.Normalize()
 		return o
 	}
+	in := func(status orders.Status) func() resource.Entity {
+		return func() resource.Entity {
+			o := made(0)
+			o.Number, o.Status, o.PlacedAt = "", status, nil
+			if status != orders.Draft {
+				o.PlacedAt = &at
+			}
+			if status == orders.Paid {
+				o.PaidAt = &at
+			}
+			return o
+		}
+	}
 	return resourcetest.Subject{
+		Referred: map[string]func(n int) resource.Entity{
+			"customer_id": func(n int) resource.Entity { return &customers.Customer{Name: fmt.Sprintf("Referred %d", n)} },
+		},
+		Acts: map[string]resourcetest.Trial{
+			"place": {Can: in(orders.Draft), Cannot: in(orders.Placed)},
+			"pay":   {Can: in(orders.Placed), Cannot: in(orders.Draft)},
+			"ship":  {Can: in(orders.Paid), Cannot: in(orders.Placed)},
+			"cancel": {Can: in(orders.Paid), Cannot: func() resource.Entity {
+				o, _ := in(orders.Paid)().(*orders.Order)
+				o.Status, o.ShippedAt = orders.Shipped, &at
+				return o
+			}},
+		},
 		Tenant: func(tb testing.TB) tenancy.Scope {
 			tb.Helper()
 			scope := stack.Tenant(tb)

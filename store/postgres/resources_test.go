@@ -85,6 +85,9 @@ func TestResources(t *testing.T) {
 func over(t *testing.T, stack *storetest.Stack, s resourcetest.Subject) resourcetest.Subject {
 	t.Helper()
 	require.NoError(t, stack.DB.Register(s.Definition.New()))
+	for _, f := range s.Definition.References() {
+		require.NoError(t, stack.DB.Register(f.References.New()))
+	}
 	require.NoError(t, stack.DB.Verify(t.Context(), []*resource.Definition{s.Definition}))
 	router := postgres.Shared{DB: stack.DB}
 	s.Dependencies = resource.Dependencies{

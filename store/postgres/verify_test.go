@@ -47,6 +47,30 @@ func TestVerify(t *testing.T) {
 		})
 	}
 
+	t.Run("a reference", func(t *testing.T) {
+		t.Parallel()
+		stack := storetest.New(t)
+		const dropped = `ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey;`
+		want := "field customer_id refers to customers and there is no CONSTRAINT orders_customer_id_fkey " +
+			"FOREIGN KEY (tenant_id, customer_id) REFERENCES customers(tenant_id, id)"
+		for _, change := range []struct{ sql, problem string }{
+			{dropped, want},
+			{`ALTER TABLE orders ADD CONSTRAINT buyer FOREIGN KEY (tenant_id, customer_id) REFERENCES customers`, want},
+			{`ALTER TABLE orders ADD CONSTRAINT orders_customer_id_fkey FOREIGN KEY (tenant_id, customer_id) REFERENCES customers ON DELETE CASCADE`, want},
+			{dropped + `ALTER TABLE orders ADD CONSTRAINT orders_customer_id_fkey FOREIGN KEY (tenant_id, customer_id) REFERENCES orders`, want},
+			{dropped + `ALTER TABLE orders ADD CONSTRAINT orders_customer_id_fkey FOREIGN KEY (tenant_id, customer_id) REFERENCES customers NOT VALID`, ""},
+			{`DROP INDEX orders_customer_id_idx`, "field customer_id is filtered by and no index of orders begins with (tenant_id, customer_id)"},
+		} {
+			_, err := stack.Admin(t).PgConn().Exec(t.Context(), change.sql).ReadAll()
+			require.NoError(t, err)
+			err = stack.DB.Verify(t.Context(), catalog.All())
+			if change.problem == "" {
+				require.NoError(t, err, change.sql)
+				continue
+			}
+			require.ErrorContains(t, err, change.problem, change.sql)
+		}
+	})
 	t.Run("every mismatch at once", func(t *testing.T) {
 		t.Parallel()
 		type purchase struct {

@@ -39,9 +39,16 @@ type Subject struct {
 	Change func(e resource.Entity, n int)
 	// Invalid returns records that break one rule each, by the pointer at the value that does.
 	Invalid func() map[string]resource.Entity
+	// Referred makes the n-th record that a field may refer to, by the field's name; no two are equal in a unique field.
+	Referred map[string]func(n int) resource.Entity
+	// Acts are records that Make might have made, to which an act can be done and to which it cannot, by the act's name.
+	Acts map[string]Trial
 	// Events reads all events of the scope's tenant, oldest first.
 	Events func(tb testing.TB, scope tenancy.Scope) []events.Event
 }
+
+// Trial is what an act is tried with.
+type Trial struct{ Can, Cannot func() resource.Entity }
 
 // Run puts the subject to the test.
 func Run(t *testing.T, s Subject) {
@@ -52,6 +59,9 @@ func Run(t *testing.T, s Subject) {
 		"Restore": testRestore, "History": testHistory, "Purge": testPurge, "Failure": testFailure,
 		"Isolation": testIsolation, "Unique": testUnique, "Filters": testFilters, "Trash": testTrash,
 		"Limits": testLimits, "Orders": testOrders, "Meanwhile": testMeanwhile,
+		"References": testReferences, "Expand": testExpand, "PurgeReferred": testPurgeReferred, "Sequences": testSequences,
+		"Acts": testActs, "Bulk": testBulk, "BulkByItem": testBulkByItem, "BulkAtomic": testBulkAtomic,
+		"BulkUpsert": testBulkUpsert, "BulkAtOnce": testBulkAtOnce,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, newStand(t, s)) })
 	}
