@@ -118,7 +118,7 @@ func get(path, token string) []byte {
 	return []byte("GET " + path + " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + token + "\r\n\r\n")
 }
 
-func post(path, token string, body string) []byte {
+func post(path, token, body string) []byte {
 	var b strings.Builder
 	b.Grow(len(body) + len(token) + 200)
 	b.WriteString("POST " + path + " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + token +

@@ -59,7 +59,7 @@ func (s *stack) load(ctx context.Context) error {
 
 //nolint:revive // the large tenant stands alone or it does not
 func (s *stack) loading(alone bool) []string {
-	number := func(id string, part string, n string) string {
+	number := func(id, part, n string) string {
 		return fmt.Sprintf("(lpad(to_hex(%s), 12, '0') || '7000%s' || lpad(to_hex((%s)::bigint), 12, '0'))::uuid", id, part, n)
 	}
 	first := fmt.Sprintf("%d::bigint", firstMillis)

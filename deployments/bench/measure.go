@@ -43,7 +43,11 @@ type results struct {
 	versions   []string
 }
 
-const pgbenchName = "pgbench"
+// The names of pgbench in the table: on the SQL alone, and with what the API sends in front of it.
+const (
+	pgbenchName = "pgbench"
+	checkedName = "pgbench, access checked"
+)
 
 // measure asks every contestant everything, in turn, as often as was said. The turn changes from round to round, so that
 // whatever else the machine does falls on all of them.
@@ -57,7 +61,7 @@ func (s *stack) measure(ctx context.Context) (*results, error) {
 		loadBefore: machineLoad(),
 	}
 	r.versions = s.versions(ctx)
-	bench, err := newPgbench(w)
+	bench, err := newPgbench(ctx, w)
 	if err != nil {
 		r.notes = append(r.notes, "pgbench was left out: "+err.Error()+".")
 	}
@@ -114,6 +118,9 @@ func (w *work) turn(k kind, bench *pgbench, round int) []string {
 	}
 	if bench != nil && k.script != "" {
 		names = append(names, pgbenchName)
+		if k.checked {
+			names = append(names, checkedName)
+		}
 	}
 	if k.alone {
 		names = append(names, "API, one tenant")
@@ -123,8 +130,11 @@ func (w *work) turn(k kind, bench *pgbench, round int) []string {
 }
 
 func (w *work) take(ctx context.Context, k kind, name string, bench *pgbench) (sample, error) {
-	if name == pgbenchName {
-		return bench.run(ctx, k)
+	switch name {
+	case pgbenchName:
+		return bench.run(ctx, bench.env, k.script)
+	case checkedName:
+		return bench.run(ctx, bench.checkedEnv, bench.asTheAPI(k.script))
 	}
 	i := slices.IndexFunc(w.contestants, func(c *contestant) bool { return c.name == name })
 	c := w.contestants[i]
@@ -172,7 +182,7 @@ func (w *work) ask(ctx context.Context, k kind, c *contestant, clients int, dura
 	running.Wait()
 	took := time.Since(began)
 	cpu, own = cpuOf(c.Pid)-cpu, ownCPU()-own
-	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+	if err := errors.Join(errors.Join(errs...), ctx.Err()); err != nil {
 		return sample{}, err
 	}
 	got := summarize(slices.Concat(latencies...), took)
@@ -187,7 +197,9 @@ func summarize(latencies []time.Duration, took time.Duration) sample {
 		return sample{}
 	}
 	slices.Sort(latencies)
-	at := func(share float64) time.Duration { return latencies[min(len(latencies)-1, int(share*float64(len(latencies))))] }
+	at := func(share float64) time.Duration {
+		return latencies[min(len(latencies)-1, int(share*float64(len(latencies))))]
+	}
 	return sample{perSecond: float64(len(latencies)) / took.Seconds(), p50: at(0.50), p99: at(0.99)}
 }
 

@@ -33,7 +33,7 @@ func (r *results) markdown() string {
 		if k.bulk {
 			continue
 		}
-		for _, name := range []string{pgbenchName, "hand-written", "API", "API, one tenant"} {
+		for _, name := range []string{pgbenchName, checkedName, "hand-written", "API", "API, one tenant"} {
 			c, ok := r.cells[k.name][name]
 			if !ok {
 				continue
@@ -43,7 +43,7 @@ func (r *results) markdown() string {
 				ratio = fmt.Sprintf("%.2f", c.perSecond/base)
 			}
 			cpu, own, statements := "–", "–", "–"
-			if name != pgbenchName {
+			if name != pgbenchName && name != checkedName {
 				cpu, own = fmt.Sprintf("%.3f", c.cpu.Seconds()), fmt.Sprintf("%.3f", c.loadCPU.Seconds())
 			}
 			if c.statements > 0 {

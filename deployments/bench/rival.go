@@ -39,7 +39,7 @@ ON CONFLICT (tenant_id, name) DO UPDATE SET value = s.value + 1 RETURNING value:
 type uuid [16]byte
 
 // MarshalText writes the usual 36 characters.
-func (u uuid) MarshalText() ([]byte, error) {
+func (u uuid) MarshalText() ([]byte, error) { //nolint:unparam // encoding.TextMarshaler
 	out := make([]byte, 0, 36)
 	for i, b := range u {
 		if i == 4 || i == 6 || i == 8 || i == 10 {
@@ -199,17 +199,27 @@ func (r *rival) create(w http.ResponseWriter, q *http.Request) {
 	}
 	o.CustomerID = customer
 	if o.Number == "" {
-		err = pgx.BeginFunc(q.Context(), r.pool, func(tx pgx.Tx) error {
-			if err := tx.QueryRow(q.Context(), numberSQL, r.tenant).Scan(&o.Number); err != nil {
-				return err //nolint:wrapcheck // shown as it is
-			}
-			_, err := tx.Exec(q.Context(), createSQL, o.arguments(r.tenant)...)
-			return err //nolint:wrapcheck // shown as it is
-		})
+		err = r.insertInTurn(q.Context(), &o)
 	} else {
 		_, err = r.pool.Exec(q.Context(), createSQL, o.arguments(r.tenant)...)
 	}
 	answer(w, http.StatusCreated, &o, err)
+}
+
+// insertInTurn gives the order the tenant's next number.
+func (r *rival) insertInTurn(ctx context.Context, o *order) error {
+	tx, err := r.pool.Begin(ctx)
+	if err != nil {
+		return err //nolint:wrapcheck // shown as it is
+	}
+	defer tx.Rollback(ctx) //nolint:errcheck // it was committed, or its error is shown
+	if err := tx.QueryRow(ctx, numberSQL, r.tenant).Scan(&o.Number); err != nil {
+		return err //nolint:wrapcheck // shown as it is
+	}
+	if _, err := tx.Exec(ctx, createSQL, o.arguments(r.tenant)...); err != nil {
+		return err //nolint:wrapcheck // shown as it is
+	}
+	return tx.Commit(ctx) //nolint:wrapcheck // shown as it is
 }
 
 func (o *order) arguments(tenant string) []any {

@@ -44,7 +44,6 @@ type stack struct {
 	tenant    string // the large one
 	token     string // of a user of the large tenant
 	processes []*process
-	loaded    string // what was loaded, in words
 	readyIn   map[string][]time.Duration
 
 	api, alone, rival *process

@@ -83,7 +83,7 @@ func setterOf(f *schema.Field) func(reflect.Value, any) error {
 	if reflect.PointerTo(f.FieldType).Implements(reflect.TypeFor[sql.Scanner]()) {
 		return nil
 	}
-	switch f.FieldType.Kind() { //nolint:exhaustive // the others are gorm's
+	switch f.FieldType.Kind() {
 	case reflect.String:
 		return setText
 	case reflect.Int64:
@@ -320,7 +320,7 @@ func holdsAnything(t reflect.Type, within []reflect.Type) bool {
 		return false
 	}
 	within = append(slices.Clip(within), t)
-	switch t.Kind() { //nolint:exhaustive // the others hold nothing
+	switch t.Kind() {
 	case reflect.Interface:
 		return true
 	case reflect.Pointer, reflect.Slice, reflect.Array:

@@ -77,8 +77,10 @@ func TestRowPlan_reads_what_gorm_reads(t *testing.T) {
 		scope.Tenant.String(), customer.String())
 	for _, row := range [][]any{
 		{"a", nil, "", 0, "[]", "{}", "{}"},
-		{"b", time.Date(1996, 7, 4, 1, 2, 3, 456789000, time.UTC), "line\nline", 9007199254740993, `[{"sku":"x","quantity":9007199254740993,"other":1}]`,
-			`{a,"b c","d\"e\\f",NULL}`, `{"n":12345678901234567890,"deep":{"list":[1.10,null,"x"]}}`},
+		{
+			"b", time.Date(1996, 7, 4, 1, 2, 3, 456789000, time.UTC), "line\nline", 9007199254740993, `[{"sku":"x","quantity":9007199254740993,"other":1}]`,
+			`{a,"b c","d\"e\\f",NULL}`, `{"n":12345678901234567890,"deep":{"list":[1.10,null,"x"]}}`,
+		},
 		{"c", time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), "ü", 1, "null", `{"null",""}`, "null"},
 	} {
 		s.Exec(t, `insert into orders (tenant_id, id, version, created_at, updated_at, customer_id, currency, status,
