@@ -19,7 +19,13 @@ type Customer struct {
 
 // Definition declares the resource.
 func Definition() *resource.Definition {
-	return resource.Define[Customer](resource.Options{Name: "customer", Plural: "customers"})
+	return resource.Define[Customer](resource.Options{
+		Name: "customer", Plural: "customers",
+		Example: &Customer{
+			Code: new("ALFKI"), Name: "Alfreds Futterkiste", Email: new("maria.anders@example.com"),
+			Tags: []string{"vip", "wholesale"}, Custom: map[string]any{"color": "red"},
+		},
+	})
 }
 
 // Normalize trims what people type and lower-cases the e-mail address, so that it is unique whatever its case.

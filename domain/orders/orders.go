@@ -67,7 +67,7 @@ type Line struct {
 // Definition declares the resource.
 func Definition() *resource.Definition {
 	return resource.Define[Order](resource.Options{
-		Name: "order", Plural: "orders",
+		Name: "order", Plural: "orders", Example: example(),
 		References: map[string]*resource.Definition{"customer_id": customers.Definition()},
 		Acts: []resource.Act{
 			resource.ActOf("place", "placed", (*Order).Place),
@@ -76,6 +76,17 @@ func Definition() *resource.Definition {
 			resource.ActOf("cancel", "cancelled", (*Order).Cancel),
 		},
 	})
+}
+
+func example() *Order {
+	return &Order{
+		CustomerID: tenancy.MustParseID("01980c2e-5d0b-7c3a-9a57-0f6c1f5f7d11"), Number: "1042", Currency: "EUR", Status: Draft,
+		Note: "Leave at the gate.", TotalCents: 15660,
+		Lines: []Line{{
+			SKU: "CHAI-20", Description: "Chai, 20 bags", Quantity: 12, UnitPriceCents: 1450, DiscountBP: 1000, TotalCents: 15660,
+		}},
+		Tags: []string{"spring"}, Custom: map[string]any{"channel": "phone"},
+	}
 }
 
 // Place makes a draft binding.

@@ -66,6 +66,8 @@ type Options struct {
 	References map[string]*Definition
 	// Acts are what can be done to a record besides changing it.
 	Acts []Act
+	// Example is a record as documentation shows it; its head is filled in by whoever shows it. Nil where none is given.
+	Example Entity
 }
 
 // Definition is a resource as everything but its business knows it.
@@ -75,6 +77,8 @@ type Definition struct {
 	DefaultSort []Sort
 	Fields      []Field
 	Acts        []Act
+	// Example is a record as documentation shows it; nil where none was given.
+	Example Entity
 
 	typ        reflect.Type
 	byName     map[string]*Field
@@ -92,7 +96,7 @@ func Define[T any, P interface {
 }](options Options,
 ) *Definition {
 	d := &Definition{
-		Name: options.Name, Plural: options.Plural, Acts: options.Acts,
+		Name: options.Name, Plural: options.Plural, Acts: options.Acts, Example: options.Example,
 		typ: reflect.TypeFor[T](), byName: map[string]*Field{}, references: map[string]*Field{},
 	}
 	if d.Name == "" || d.Plural == "" {

@@ -31,6 +31,7 @@ func Build(table Table) *Document {
 	}
 	b := &builder{table: table, doc: d, ids: map[string]string{}, types: types{
 		components: &d.Components.Schemas, names: table.Names, enums: table.Enums, taken: map[string]reflect.Type{},
+		examples: examples(table.Routes),
 	}}
 	d.Components.Schemas.Set("Problem", problemSchema())
 	for _, r := range table.Routes {

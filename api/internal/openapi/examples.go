@@ -1,9 +1,14 @@
 package openapi
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/groundwork-saas/groundwork/domain/resource"
 )
 
 // The values that examples are made of, where a field has none of its own.
@@ -34,6 +39,31 @@ func exampleOf(f field, s *Schema) any {
 	return nil
 }
 
+// examples are the fields of the resources' example records, without what every record has.
+func examples(routes []Route) map[reflect.Type]map[string]any {
+	all := map[reflect.Type]map[string]any{}
+	for _, r := range routes {
+		if r.Resource == nil || r.Resource.Example == nil || all[typeOf(r.Resource.Example)] != nil {
+			continue
+		}
+		data, err := plain(r.Resource.Example)
+		var fields map[string]any
+		if err == nil {
+			decoder := json.NewDecoder(bytes.NewReader(data))
+			decoder.UseNumber()
+			err = decoder.Decode(&fields)
+		}
+		if err != nil {
+			panic(fmt.Sprintf("openapi: the example of a %s is no JSON object: %v", r.Resource.Name, err))
+		}
+		for _, f := range fieldsOf(reflect.TypeFor[resource.Base]()) {
+			delete(fields, f.name)
+		}
+		all[typeOf(r.Resource.Example)] = fields
+	}
+	return all
+}
+
 // parseExample reads a tag: text as it is, anything else as JSON; a list of texts may be written with commas.
 func parseExample(text string, s *Schema) any {
 	if s.Type.Has("string") {
@@ -57,7 +87,7 @@ func exampleInteger(name string, s *Schema) any {
 	value := int64(3)
 	switch {
 	case strings.HasSuffix(name, "_cents"):
-		value = 129900
+		value = 15660
 	case name == "version":
 		value = 1
 	case name == "expires_in":
@@ -212,7 +242,38 @@ func usual(name string) string {
 		return "Fields of your own, with any JSON values."
 	case "otp":
 		return "The code of the second factor, where the account has one."
+	case "scopes", "permissions":
+		return "Permissions, such as `customers:read`."
+	case "currency":
+		return "An ISO 4217 code, such as EUR."
+	case "time_zone":
+		return "An IANA name, such as Europe/Berlin."
+	case "expires_at":
+		return "When it ends."
+	case "expires_in":
+		return "How long the access token is good, in seconds."
+	case "last_used_at":
+		return "When it was used last."
+	case "joined_at":
+		return "When you came in."
 	default:
-		return ""
+		return bySuffix(name)
 	}
+}
+
+// bySuffix says what fields hold whose names end alike.
+func bySuffix(name string) string {
+	if stem, ok := strings.CutSuffix(name, "_cents"); ok {
+		return "The " + words(stem) + " in the currency's minor units."
+	}
+	if stem, ok := strings.CutSuffix(name, "_bp"); ok {
+		return "The " + words(stem) + " in basis points: 1500 is 15 %."
+	}
+	if stem, ok := strings.CutSuffix(name, "_at"); ok {
+		return "When it was " + words(stem) + "; null until then."
+	}
+	if stem, ok := strings.CutSuffix(name, "_id"); ok {
+		return "The " + words(stem) + "'s id."
+	}
+	return ""
 }

@@ -40,6 +40,7 @@ type types struct {
 	names      map[reflect.Type]string
 	enums      map[reflect.Type][]string
 	taken      map[string]reflect.Type
+	examples   map[reflect.Type]map[string]any // of resources: what a record of theirs holds
 }
 
 // field is one member of a struct's JSON.
@@ -137,6 +138,9 @@ func (t *types) fill(s *Schema, typ reflect.Type, m mode) *Schema {
 			continue
 		}
 		property := t.property(f, m)
+		if example, ok := t.examples[typ][f.name]; ok && property.Ref == "" {
+			property.Examples = []any{t.fit(example, property)}
+		}
 		s.Properties.Set(f.name, property)
 		switch m {
 		case answering:
@@ -151,6 +155,33 @@ func (t *types) fill(s *Schema, typ reflect.Type, m mode) *Schema {
 		}
 	}
 	return s
+}
+
+// fit drops of an example what the schema does not take: what the server sets, in what is sent.
+func (t *types) fit(example any, s *Schema) any {
+	for s.Ref != "" {
+		s = t.components.Get(RefName(s.Ref))
+	}
+	switch v := example.(type) {
+	case []any:
+		items := make([]any, len(v))
+		for i := range v {
+			items[i] = t.fit(v[i], s.Items)
+		}
+		return items
+	case map[string]any:
+		if s.Properties.IsZero() {
+			return v
+		}
+		var o Map[any]
+		for _, key := range s.Properties.Keys() {
+			if value, ok := v[key]; ok {
+				o.Set(key, t.fit(value, s.Properties.Get(key)))
+			}
+		}
+		return o
+	}
+	return example
 }
 
 func kindOf(s *Schema) string {
