@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -44,7 +45,7 @@ type stack struct {
 }
 
 // password is good enough for the policy, and of nobody.
-const password = "correct horse battery staple" //nolint:gosec // of tests only
+const password = "correct horse battery staple"
 
 func newStack(t *testing.T, change ...func(*settings)) *stack {
 	t.Helper()
@@ -112,8 +113,8 @@ type answer struct {
 }
 
 // do calls a path under the API's base, or under the origin where it begins with //; body is JSON text, or a value that is written as JSON, or nil.
-func (c *client) do(t testing.TB, method, path string, body any) answer {
-	t.Helper()
+func (c *client) do(tb testing.TB, method, path string, body any) answer {
+	tb.Helper()
 	var reader io.Reader
 	switch b := body.(type) {
 	case nil:
@@ -121,15 +122,15 @@ func (c *client) do(t testing.TB, method, path string, body any) answer {
 		reader = strings.NewReader(b)
 	default:
 		data, err := json.Marshal(b)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		reader = bytes.NewReader(data)
 	}
 	target := c.stack.url + httpapi.Base + path
 	if rest, ok := strings.CutPrefix(path, "//"); ok {
 		target = c.stack.url + "/" + rest
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, target, reader)
-	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(tb.Context(), method, target, reader)
+	require.NoError(tb, err)
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 		if method == http.MethodPatch {
@@ -139,37 +140,35 @@ func (c *client) do(t testing.TB, method, path string, body any) answer {
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	for name, values := range c.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, c.header)
 	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, response.Body.Close()) }()
+	require.NoError(tb, err)
+	defer func() { assert.NoError(tb, response.Body.Close()) }()
 	data, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	a := answer{status: response.StatusCode, header: response.Header, raw: string(data)}
 	if len(data) > 0 {
-		require.NoError(t, json.Unmarshal(data, &a.body), "every body is a JSON object: %s", data)
+		require.NoError(tb, json.Unmarshal(data, &a.body), "every body is a JSON object: %s", data)
 	}
 	return a
 }
 
 // must is do, and requires the status.
-func (c *client) must(t testing.TB, status int, method, path string, body any) answer {
-	t.Helper()
-	a := c.do(t, method, path, body)
-	require.Equal(t, status, a.status, "%s %s answered %s", method, path, a.raw)
+func (c *client) must(tb testing.TB, status int, method, path string, body any) answer {
+	tb.Helper()
+	a := c.do(tb, method, path, body)
+	require.Equal(tb, status, a.status, "%s %s answered %s", method, path, a.raw)
 	return a
 }
 
 // refused is do, and requires a problem with the status and code.
-func (c *client) refused(t testing.TB, status int, code, method, path string, body any) answer {
-	t.Helper()
-	a := c.must(t, status, method, path, body)
-	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
-	require.Equal(t, code, a.text("code"), "%s %s answered %s", method, path, a.raw)
-	require.NotEmpty(t, a.text("detail"))
-	require.Equal(t, a.header.Get("X-Request-Id"), a.text("request_id"))
+func (c *client) refused(tb testing.TB, status int, code, method, path string, body any) answer {
+	tb.Helper()
+	a := c.must(tb, status, method, path, body)
+	require.Equal(tb, "application/problem+json", a.header.Get("Content-Type"))
+	require.Equal(tb, code, a.text("code"), "%s %s answered %s", method, path, a.raw)
+	require.NotEmpty(tb, a.text("detail"))
+	require.Equal(tb, a.header.Get("X-Request-Id"), a.text("request_id"))
 	return a
 }
 
@@ -217,10 +216,10 @@ type owner struct {
 var people atomic.Int64
 
 // signUp makes a user and their organization.
-func (s *stack) signUp(t testing.TB) owner {
-	t.Helper()
+func (s *stack) signUp(tb testing.TB) owner {
+	tb.Helper()
 	email := fmt.Sprintf("owner%d@example.com", people.Add(1))
-	a := s.anonymous().must(t, http.StatusCreated, http.MethodPost, "/auth/signup",
+	a := s.anonymous().must(tb, http.StatusCreated, http.MethodPost, "/auth/signup",
 		map[string]any{"name": "Olive Owner", "email": email, "password": password, "organization": "Acme"})
 	return owner{
 		client: &client{stack: s, token: a.text("access_token")}, email: email,
@@ -229,8 +228,8 @@ func (s *stack) signUp(t testing.TB) owner {
 }
 
 // key makes an API key and returns a client that uses it.
-func (o owner) key(t testing.TB, scopes ...string) *client {
-	t.Helper()
-	a := o.must(t, http.StatusCreated, http.MethodPost, "/api-keys", map[string]any{"name": "test", "scopes": scopes})
+func (o owner) key(tb testing.TB, scopes ...string) *client {
+	tb.Helper()
+	a := o.must(tb, http.StatusCreated, http.MethodPost, "/api-keys", map[string]any{"name": "test", "scopes": scopes})
 	return &client{stack: o.stack, token: a.text("key")}
 }

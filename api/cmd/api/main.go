@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler, err := p.api.Handler()
+	handler, err := p.api.Handler() //nolint:contextcheck // each request brings a context of its own
 	if err != nil {
 		return fmt.Errorf("TRUSTED_PROXIES: %w", err)
 	}
@@ -62,12 +62,12 @@ func run(ctx context.Context) error {
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 60 * time.Second,
 		WriteTimeout: cfg.RequestTimeout + 30*time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}, nil)
-	return lifecycle.Run(ctx, cfg.ShutdownTimeout, base.Component(), operations.Component, p.background(log), server)
+	return lifecycle.Run(ctx, cfg.ShutdownTimeout, base.Component(), operations.Component, p.background(ctx, log), server)
 }
 
 // background keeps the signing keys fresh and writes down when API keys were used last.
-func (p *process) background(log *logrus.Logger) lifecycle.Component {
-	ctx, cancel := context.WithCancel(context.Background())
+func (p *process) background(ctx context.Context, log *logrus.Logger) lifecycle.Component {
+	ctx, cancel := context.WithCancel(ctx)
 	report := func(what string) func(error) {
 		return func(err error) { log.WithError(err).Warn(what) }
 	}

@@ -14,16 +14,16 @@ import (
 )
 
 // customer makes a customer and returns its id.
-func (c *client) customer(t testing.TB) string {
-	t.Helper()
-	return c.must(t, http.StatusCreated, http.MethodPost, "/customers", `{"name":"Somebody"}`).text("id")
+func (c *client) customer(tb testing.TB) string {
+	tb.Helper()
+	return c.must(tb, http.StatusCreated, http.MethodPost, "/customers", `{"name":"Somebody"}`).text("id")
 }
 
 // order makes a draft of the lines, for a customer of its own.
-func (c *client) order(t testing.TB, lines string) answer {
-	t.Helper()
-	return c.must(t, http.StatusCreated, http.MethodPost, "/orders",
-		fmt.Sprintf(`{"customer_id":%q,"currency":"EUR","lines":[%s]}`, c.customer(t), lines))
+func (c *client) order(tb testing.TB, lines string) answer {
+	tb.Helper()
+	return c.must(tb, http.StatusCreated, http.MethodPost, "/orders",
+		fmt.Sprintf(`{"customer_id":%q,"currency":"EUR","lines":[%s]}`, c.customer(tb), lines))
 }
 
 func TestOrders(t *testing.T) {
@@ -100,7 +100,7 @@ func TestOrders(t *testing.T) {
 	})
 	t.Run("what_is_wrong_is_refused", func(t *testing.T) {
 		t.Parallel()
-		other := s.signUp(t).client.customer(t)
+		other := s.signUp(t).customer(t)
 		deleted := key.customer(t)
 		key.must(t, 204, http.MethodDelete, "/customers/"+deleted, nil)
 		mine := key.customer(t)

@@ -81,7 +81,7 @@ func wire(
 	for i, prefix := range cfg.TrustedProxies {
 		proxies[i] = prefix.String()
 	}
-	api := httpapi.New(httpapi.Config{
+	api := httpapi.New(httpapi.Config{ //nolint:contextcheck // each request brings a context of its own
 		CORSOrigins: cfg.CORSOrigins, TrustedProxies: proxies, RequestTimeout: cfg.RequestTimeout,
 		TenantRate: limits.Rate(cfg.RateLimitTenant), KeyRate: limits.Rate(cfg.RateLimitKey),
 		AddressRate: limits.Rate(cfg.RateLimitAddress),

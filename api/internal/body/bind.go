@@ -209,24 +209,24 @@ func (b *binder) custom(dst reflect.Value, v any, pointer string) {
 	if existing, ok := dst.Interface().(map[string]any); ok && b.patch {
 		target = existing
 	}
-	dst.Set(reflect.ValueOf(mergeObject(target, o, b.patch)))
+	dst.Set(reflect.ValueOf(b.merge(target, o)))
 }
 
-func mergeObject(target map[string]any, o *object, patch bool) map[string]any {
+func (b *binder) merge(target map[string]any, o *object) map[string]any {
 	if target == nil {
 		target = make(map[string]any, len(o.keys))
 	}
 	for _, key := range o.keys {
 		switch v := o.values[key].(type) {
 		case nil:
-			if patch {
+			if b.patch {
 				delete(target, key)
 			} else {
 				target[key] = nil
 			}
 		case *object:
-			inner, _ := target[key].(map[string]any) //nolint:forcetypeassert,errcheck // what is no object is replaced
-			target[key] = mergeObject(inner, v, patch)
+			inner, _ := target[key].(map[string]any)
+			target[key] = b.merge(inner, v)
 		default:
 			target[key] = plain(v)
 		}
@@ -238,7 +238,7 @@ func mergeObject(target map[string]any, o *object, patch bool) map[string]any {
 func plain(v any) any {
 	switch v := v.(type) {
 	case *object:
-		return mergeObject(nil, v, false)
+		return new(binder).merge(nil, v)
 	case []any:
 		for i := range v {
 			v[i] = plain(v[i])

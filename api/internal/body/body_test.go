@@ -75,7 +75,7 @@ func TestDecode(t *testing.T) {
 		"nul":               {`{"name":"a\u0000b"}`, "validation_failed", []string{"/name"}},
 		"nul_in_key":        {`{"custom":{"\u0000":1}}`, "validation_failed", []string{"/custom/\x00"}},
 		"huge_number":       {`{"custom":{"a":1e400}}`, "validation_failed", []string{"/custom/a"}},
-		"unknown_field":     {`{"nmae":"a"}`, "validation_failed", []string{"/nmae"}},
+		"unknown_field":     {`{"nickname":"a"}`, "validation_failed", []string{"/nickname"}},
 		"unknown_in_line":   {`{"lines":[{"sku":"a"},{"qty":1}]}`, "validation_failed", []string{"/lines/1/qty"}},
 		"case_matters":      {`{"Name":"a"}`, "validation_failed", []string{"/Name"}},
 		"read_only":         {`{"id":"01890a5d-ac96-774b-bcce-b302099a8057","state":"x","version":3}`, "validation_failed", []string{"/id", "/state", "/version"}},

@@ -22,7 +22,7 @@ var known sync.Map
 // embedded (resource.Base) is set by the server.
 func fieldsOf(t reflect.Type) map[string]field {
 	if cached, ok := known.Load(t); ok {
-		return cached.(map[string]field) //nolint:forcetypeassert // only this function stores
+		return cached.(map[string]field) //nolint:forcetypeassert,errcheck // only this function stores
 	}
 	fields := map[string]field{}
 	for i := range t.NumField() {

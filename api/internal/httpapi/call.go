@@ -139,7 +139,7 @@ func (c *Call) rawBody() ([]byte, error) {
 	return data, nil
 }
 
-func (r *Route) maxBody() int64 {
+func (r Route) maxBody() int64 {
 	if r.MaxBody > 0 {
 		return r.MaxBody
 	}

@@ -1,9 +1,6 @@
 package httpapi
 
-import (
-	"net/http"
-	"strings"
-)
+import "strings"
 
 // Access says who may call a route.
 type Access int
@@ -67,9 +64,4 @@ func (r Route) Template() string {
 		}
 	}
 	return strings.Join(parts, "/")
-}
-
-// takesBody says whether the method has a body.
-func (r Route) takesBody() bool {
-	return r.Method == http.MethodPost || r.Method == http.MethodPatch || r.Method == http.MethodPut
 }

@@ -7,6 +7,7 @@ package httpapi
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -211,9 +212,7 @@ func (c *Call) write() {
 		}
 		h.Set("Cache-Control", cache)
 	}
-	for name, values := range c.answer.header {
-		h[name] = values
-	}
+	maps.Copy(h, c.answer.header)
 	if c.answer.body != nil {
 		h.Set("Content-Type", "application/json")
 		h.Set("Content-Length", strconv.Itoa(len(c.answer.body))) // longer bodies would go in chunks
