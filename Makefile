@@ -45,6 +45,10 @@ seed: ## Put sample data into a running stack's demo tenant
 migrate: ## Bring the database of MIGRATE_DATABASE_URL to this version (see: go run ./migrations/cmd/migrate --help)
 	@go run ./migrations/cmd/migrate up
 
+.PHONY: bench
+bench: ## Measure the API beside a hand-written handler and pgbench (see: go run ./deployments/bench -help)
+	@go run ./deployments/bench
+
 .PHONY: rename
 rename: ## Give this clone its own module path: make rename MODULE=github.com/acme/shop
 	@go run ./deployments/rename "$(MODULE)"
