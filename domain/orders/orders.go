@@ -148,7 +148,7 @@ func (l *Line) total() int64 {
 	}
 	// The share of the quantity that is paid is below 2⁴⁴, so that its product with a price fits into 128 bits.
 	paid := uint64(l.Quantity) * uint64(whole-l.DiscountBP) //nolint:gosec // neither is negative
-	high, low := bits.Mul64(paid, uint64(l.UnitPriceCents)) //nolint:gosec // it is not negative
+	high, low := bits.Mul64(paid, uint64(l.UnitPriceCents))
 	low, carry := bits.Add64(low, whole/2, 0)
 	high += carry
 	if high >= whole {

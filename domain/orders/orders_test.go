@@ -138,7 +138,8 @@ func TestCheck(t *testing.T) {
 		t.Parallel()
 		o := in(orders.Draft)
 		o.Lines = []orders.Line{
-			{SKU: "A", Quantity: 2, UnitPriceCents: math.MaxInt64}, {SKU: "B", Quantity: 1, UnitPriceCents: math.MaxInt64},
+			{SKU: "A", Quantity: 2, UnitPriceCents: math.MaxInt64},
+			{SKU: "B", Quantity: 1, UnitPriceCents: math.MaxInt64},
 			{SKU: "C", Quantity: 3, UnitPriceCents: math.MaxInt64},
 		}
 		o.Normalize()

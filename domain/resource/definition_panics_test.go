@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/groundwork-saas/groundwork/domain/resource"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
 func define[T any, P interface {
@@ -115,6 +116,35 @@ func TestDefine_panics_where_a_declaration_does_not_add_up(t *testing.T) {
 			Limit int64 `json:"limit" api:"filter"`
 		}
 	)
+	type (
+		referring struct {
+			resource.Base
+			OwnerID tenancy.ID `json:"owner_id" api:"filter"`
+			OtherID string     `json:"other_id" api:"filter"`
+			Parent  tenancy.ID `json:"parent"   api:"filter"`
+		}
+		ambiguous struct {
+			resource.Base
+			OwnerID tenancy.ID `json:"owner_id" api:"filter"`
+			Owner   string     `json:"owner"    api:"filter"`
+		}
+		countedUp struct {
+			resource.Base
+			Number int64 `json:"number" api:"unique,sequence"`
+		}
+		repeating struct {
+			resource.Base
+			Number string `json:"number" api:"sequence"`
+		}
+	)
+	thing := resource.Define[good](resource.Options{Name: "thing", Plural: "things"})
+	refers := func(name string, to *resource.Definition) resource.Options {
+		return resource.Options{Name: "thing", Plural: "things", References: map[string]*resource.Definition{name: to}}
+	}
+	nothing := func(*good, time.Time) error { return nil }
+	acts := func(name, done string) resource.Options {
+		return resource.Options{Name: "thing", Plural: "things", Acts: []resource.Act{resource.ActOf(name, done, nothing)}}
+	}
 	options := resource.Options{Name: "thing", Plural: "things"}
 	sorted := func(order string) resource.Options {
 		return resource.Options{Name: "thing", Plural: "things", DefaultSort: order}
@@ -148,6 +178,19 @@ func TestDefine_panics_where_a_declaration_does_not_add_up(t *testing.T) {
 		"a scan for nothing":     {define[scanOnly](options), "scanOnly.Name is marked scan, which says nothing without filter or sort"},
 		"a parameter's name":     {define[limitFilter](options), "limitFilter.Limit cannot be filtered by: a list's parameter has this name"},
 		"an unknown default":     {define[good](sorted("name")), `the default sort of resource_test.good: cannot sort by "name"`},
+		"a number in turn":       {define[countedUp](options), "countedUp.Number is a sequence, which must be a string and unique"},
+		"a number given twice":   {define[repeating](options), "repeating.Number is a sequence, which must be a string and unique"},
+		"no such reference":      {define[referring](refers("sender_id", thing)), `refers by "sender_id", which is no field that holds an id`},
+		"a reference of text":    {define[referring](refers("other_id", thing)), `refers by "other_id", which is no field that holds an id`},
+		"an unnamed reference":   {define[referring](refers("parent", thing)), `refers by "parent", which is no field that holds an id and is named so`},
+		"itself by its id":       {define[referring](refers("id", thing)), `refers by "id"`},
+		"two of one name":        {define[ambiguous](refers("owner_id", thing)), `is answered as "owner", and has a field of that name`},
+		"nobody's id":            {define[referring](refers("owner_id", nil)), `refers by "owner_id" to nothing`},
+		"a nameless act":         {define[good](acts("", "done")), `the act "" of resource_test.good needs a name`},
+		"an act without an end":  {define[good](acts("start", "")), "needs a name and what is then done"},
+		"an act in two words":    {define[good](acts("Start up", "started")), "in snake_case"},
+		"an act of every one":    {define[good](acts("restore", "brought_back")), "has the name of a route that every resource has"},
+		"another's event":        {define[good](acts("make", "created")), "has an event that means something else of every resource"},
 		"a default twice":        {define[good](sorted("created_at,-created_at")), `names "created_at" twice`},
 	} {
 		t.Run(name, func(t *testing.T) {

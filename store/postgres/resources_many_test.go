@@ -245,6 +245,7 @@ func TestBulk_looks_again_where_another_was_quicker(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			attempts := 0
 			var results []resource.BulkResult
 			err := s.db.InTx(t.Context(), s.scope, func(ctx context.Context) error {

@@ -97,6 +97,26 @@ func TestOrders(t *testing.T) {
 		list := key.must(t, 200, http.MethodGet, "/orders?expand=customer&fields=number&limit=2", nil)
 		assert.Equal(t, "Somebody", list.text("data", 0, "customer", "name"))
 		key.refused(t, 400, "invalid_query", http.MethodGet, "/orders?expand=lines", nil)
+		narrow := o.key(t, "orders:read")
+		narrow.must(t, 200, http.MethodGet, "/orders/"+made.text("id"), nil)
+		for _, path := range []string{"/orders?expand=customer", "/orders/" + made.text("id") + "?expand=customer"} {
+			denied := narrow.refused(t, 403, "permission_denied", http.MethodGet, path, nil)
+			assert.Contains(t, denied.text("detail"), "customers:read", "who may not read customers does not read them so")
+		}
+	})
+	t.Run("outlives_its_customer", func(t *testing.T) {
+		t.Parallel()
+		made := key.order(t, `{"sku":"A","quantity":1,"unit_price_cents":100}`)
+		path, customer := "/orders/"+made.text("id"), made.text("customer_id")
+		key.must(t, 204, http.MethodDelete, "/customers/"+customer, nil)
+		key.must(t, 200, http.MethodPatch, path, `{"note":"still wanted"}`)
+		key.must(t, 200, http.MethodPost, path+"/place", nil)
+		a := key.must(t, 200, http.MethodGet, path+"?expand=customer", nil)
+		assert.Equal(t, customer, a.text("customer", "id"))
+		assert.NotEmpty(t, a.text("customer", "deleted_at"))
+		again := key.refused(t, 422, "validation_failed", http.MethodPost, "/orders",
+			fmt.Sprintf(`{"customer_id":%q,"currency":"EUR","lines":[{"sku":"A","quantity":1,"unit_price_cents":1}]}`, customer))
+		assert.Equal(t, []string{"/customer_id"}, again.pointers())
 	})
 	t.Run("what_is_wrong_is_refused", func(t *testing.T) {
 		t.Parallel()

@@ -305,23 +305,20 @@ func testBulkUpsert(t *testing.T, s *stand) {
 func testBulkAtOnce(t *testing.T, s *stand) {
 	t.Helper()
 	const several, many = 5, 12
-	at := func(t *testing.T, b resource.Bulk, make func(writer, i int) resource.BulkItem) [several][]resource.BulkResult {
+	at := func(t *testing.T, b resource.Bulk, item func(writer, i int) resource.BulkItem) [several][]resource.BulkResult {
 		t.Helper()
-		var bulks [several]resource.Bulk
-		for w := range bulks {
-			bulks[w] = b
-			for i := range many {
-				bulks[w].Items = append(bulks[w].Items, make(w, i))
-			}
-			if w%2 == 1 {
-				slices.Reverse(bulks[w].Items)
-			}
-		}
 		var results [several][]resource.BulkResult
 		var errs [several]error
 		var all sync.WaitGroup
-		for w := range bulks {
-			all.Go(func() { results[w], errs[w] = s.service.Bulk(t.Context(), s.a, bulks[w]) })
+		for w := range several {
+			b := b // each has items of its own
+			for i := range many {
+				b.Items = append(b.Items, item(w, i))
+			}
+			if w%2 == 1 {
+				slices.Reverse(b.Items)
+			}
+			all.Go(func() { results[w], errs[w] = s.service.Bulk(t.Context(), s.a, b) })
 		}
 		all.Wait()
 		for w := range errs {

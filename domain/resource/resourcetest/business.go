@@ -16,7 +16,7 @@ import (
 func testActs(t *testing.T, s *stand) {
 	t.Helper()
 	for _, act := range s.Definition.Acts {
-		trial, ok := s.Subject.Acts[act.Name]
+		trial, ok := s.Acts[act.Name]
 		require.True(t, ok, "the subject has no trial for the act %s", act.Name)
 		scope := s.Tenant(t)
 		scope.RequestID = s.a.RequestID

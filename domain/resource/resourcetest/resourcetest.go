@@ -58,7 +58,7 @@ func Run(t *testing.T, s Subject) {
 		"Create": testCreate, "Find": testFind, "Change": testChange, "Match": testMatch, "Delete": testDelete,
 		"Restore": testRestore, "History": testHistory, "Purge": testPurge, "Failure": testFailure,
 		"Isolation": testIsolation, "Unique": testUnique, "Filters": testFilters, "Trash": testTrash,
-		"Limits": testLimits, "Orders": testOrders, "Meanwhile": testMeanwhile,
+		"Search": testSearch, "Limits": testLimits, "Orders": testOrders, "Meanwhile": testMeanwhile,
 		"References": testReferences, "Expand": testExpand, "PurgeReferred": testPurgeReferred, "Sequences": testSequences,
 		"Acts": testActs, "Bulk": testBulk, "BulkByItem": testBulkByItem, "BulkAtomic": testBulkAtomic,
 		"BulkUpsert": testBulkUpsert, "BulkAtOnce": testBulkAtOnce,
