@@ -23,6 +23,7 @@ func FuzzParseQuery(f *testing.F) {
 		"", "limit=10&cursor=abc&sort=-text,at&trashed=only&fields=id", `text=a\,b,c\\&maybe[null]=true`, "tags[all]=a,b&is=true",
 		"custom.a=3&custom.b[eq]=true,red&custom.c=%22x%22", "cents[gte]=-1&cents[lt]=9&count[ne]=3", "at[lte]=2026-02-28&grade=a,b",
 		"id=" + anID + "&other_id[ne]=" + anID, "text[=1&]=2&.=3&custom.=4", "custom.a=1e5&custom.a=3]", "text=%ff&text=%00", "a&a&a",
+		"q=red+wine&text=a", "q=%27+%26+%21+%3A%2A&sort=id", "q=%00&q=", "q="+strings.Repeat("a+", 30),
 	} {
 		f.Add(seed)
 	}
@@ -44,6 +45,9 @@ func FuzzParseQuery(f *testing.F) {
 		require.LessOrEqual(t, q.Limit, page.MaxLimit)
 		require.Positive(t, q.Limit)
 		require.Equal(t, "id", q.Sort[len(q.Sort)-1].Field.Name)
+		require.LessOrEqual(t, len(q.Search), 500)
+		require.True(t, utf8.ValidString(q.Search))
+		require.True(t, !q.Ranked || q.Search != "")
 		for _, c := range q.Filters {
 			require.Contains(t, c.Field.Operators(), c.Op)
 			require.NotEmpty(t, c.Values)
@@ -77,7 +81,12 @@ func write(q resource.Query) (params map[string][]string, ok bool) {
 			order = append(order, name)
 		}
 	}
-	params["sort"] = []string{strings.Join(order, ",")}
+	if q.Search != "" {
+		params["q"] = []string{q.Search}
+	}
+	if !q.Ranked {
+		params["sort"] = []string{strings.Join(order, ",")}
+	}
 	for _, f := range q.Filters {
 		name := f.Field.Name
 		if f.Field.Kind == resource.Object {

@@ -238,7 +238,7 @@ func TestCanonical(t *testing.T) {
 	for _, query := range []string{
 		"", "sort=id", "sort=text", "sort=-text", "sort=text,-id", "trashed=with", "trashed=only", "text=a", "text=b", "text=a,b",
 		`text=a\,b`, "text[ne]=a", "maybe=a", "text=a&maybe=a", "custom.a=1", `custom.a="1"`, "custom.b=1", "custom.a=true", `custom.a="true"`,
-		`text=a"f"count`, "tags[any]=a", "tags[all]=a",
+		`text=a"f"count`, "tags[any]=a", "tags[all]=a", "q=a", "q=b", "q=a&sort=-id", "q=a&text=a",
 	} {
 		c := canonical(query)
 		assert.Empty(t, different[c], "%q and %q are told apart", query, different[c])

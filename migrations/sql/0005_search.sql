@@ -16,11 +16,9 @@ LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
   content := left(content, 20000);
   IF octet_length(content) = length(content) THEN
-    content := lower(translate(content,
-      E'\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f'
-      '!"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~\x7f', repeat(' ', 64)) COLLATE "C");
+    content := lower(regexp_replace(content, '[^a-zA-Z0-9]+', ' ', 'g') COLLATE "C");
   ELSE
-    -- What is neither a letter, a number, a mark nor a symbol beyond Latin separates words.
+    -- Beyond Latin, marks and symbols are part of words, too: many scripts need them.
     content := regexp_replace(
       lower(public.unaccent('public.unaccent', regexp_replace(normalize(content, NFKD), '[\u0300-\u036f]+', '', 'g'))
         COLLATE "und-x-icu"),
@@ -42,8 +40,8 @@ RETURN right(tenant::text, 12);
 -- search_value is one value of a list, or of an object under a key, as it is looked for.
 CREATE FUNCTION search_value(tenant uuid, field text, key text, value jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN public.search_prefix(tenant) || '#' || left(md5(concat_ws(E'\x1f', field, key,
-  CASE jsonb_typeof(value) WHEN 'number' THEN trim_scale(value::numeric)::text ELSE value::text END)), 16);
+RETURN public.search_prefix(tenant) || '#' || left(md5(field || E'\x1f' || key || E'\x1f' ||
+  CASE jsonb_typeof(value) WHEN 'number' THEN trim_scale(value::numeric)::text ELSE value::text END), 16);
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -78,16 +76,37 @@ RETURN array_to_string(list, ' ');
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- search_values is what a row can be found by as one of those whose list, or object, holds a value.
+-- search_values is what a row can be found by as one of those whose list holds a value.
 CREATE FUNCTION search_values(tenant uuid, field text, list text[]) RETURNS tsvector
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN array_to_tsvector(ARRAY(SELECT public.search_value(tenant, field, '', to_jsonb(item)) FROM unnest(list) item WHERE item IS NOT NULL));
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  terms text[] := '{}';
+  item  text;
+BEGIN
+  IF list IS NULL OR list = '{}' THEN
+    RETURN '';
+  END IF;
+  FOREACH item IN ARRAY list LOOP
+    IF item IS NOT NULL THEN
+      terms := terms || public.search_value(tenant, field, '', to_jsonb(item));
+    END IF;
+  END LOOP;
+  RETURN array_to_tsvector(terms);
+END $$;
 -- +goose StatementEnd
+
 -- +goose StatementBegin
+-- The same for an object that holds a value under a key.
 CREATE FUNCTION search_values(tenant uuid, field text, object jsonb) RETURNS tsvector
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN array_to_tsvector(ARRAY(SELECT public.search_value(tenant, field, e.key, e.value)
-  FROM jsonb_each(CASE jsonb_typeof(object) WHEN 'object' THEN object END) e WHERE jsonb_typeof(e.value) IN ('string', 'number', 'boolean')));
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  IF jsonb_typeof(object) IS DISTINCT FROM 'object' OR object = '{}' THEN
+    RETURN '';
+  END IF;
+  RETURN array_to_tsvector(ARRAY(
+    SELECT public.search_value(tenant, field, key, value) FROM jsonb_each(object)
+    WHERE jsonb_typeof(value) IN ('string', 'number', 'boolean')));
+END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin

@@ -100,6 +100,19 @@ func rules() []rule {
 		{"a function that runs as its owner is open to everybody", `
 			select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace and prosecdef
 				and has_function_privilege('public', oid, 'EXECUTE') and ($1::text[] is null or $2 <> '')`},
+		{"a function of the search role makes up SQL, writes, or is none that runs as its owner", `
+			select p.oid::regprocedure::text from pg_proc p join pg_language l on l.oid = p.prolang
+			where p.proowner = 'groundwork_search'::regrole and (not p.prosecdef or p.provolatile = 'v' or p.prosrc ~* '\mexecute\M'
+				or l.lanname not in ('sql', 'plpgsql')) and ($1::text[] is null or $2 <> '')`},
+		{"a function of the search role is open to others than app and worker", `
+			select p.oid::regprocedure || ' ' || a.grantee::regrole from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+			where p.proowner = 'groundwork_search'::regrole and ($1::text[] is null or $2 <> '')
+				and a.grantee not in ('groundwork_search'::regrole, 'groundwork_app'::regrole, 'groundwork_worker'::regrole)`},
+		{"the search role may do more than see by what rows are found", `
+			select c.relname || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+			where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v') and ($1::text[] is null or $2 <> '')
+				and (has_column_privilege('groundwork_search', c.oid, a.attnum, 'SELECT') and a.attname not in ('tenant_id', 'id', 'search_terms')
+					or has_column_privilege('groundwork_search', c.oid, a.attnum, 'INSERT, UPDATE, REFERENCES'))`},
 		{"a login role may make tables, or temporary ones that hide the real ones", tables + `
 			select role from logins where has_schema_privilege(role, 'public', 'CREATE')
 				or has_database_privilege(role, current_database(), 'TEMPORARY, CREATE')`},
@@ -166,6 +179,12 @@ func TestCatalog_rules_can_be_broken(t *testing.T) {
 		grant truncate on good to groundwork_app;
 		grant select on events_default to groundwork_app;
 		create rule careless as on delete to good do instead nothing;
+		create function search_carelessly(q text) returns int language plpgsql security definer set search_path = pg_catalog, pg_temp
+			as $$ begin execute q; return 1; end $$;
+		grant create on schema public to groundwork_search;
+		alter function search_carelessly owner to groundwork_search;
+		revoke create on schema public from groundwork_search;
+		grant select (tenant_id, good_id) on references_good to groundwork_search;
 		reset role;
 		create table not_the_owners (tenant_id uuid not null primary key);
 		grant create on schema public to groundwork_app;`).ReadAll()
