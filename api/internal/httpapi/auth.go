@@ -34,10 +34,10 @@ type userView struct {
 // tenantView is an organization and, where somebody asks as its member, their role in it.
 type tenantView struct {
 	ID        tenancy.ID    `json:"id"`
-	Name      string        `json:"name"`
+	Name      string        `json:"name" example:"Northwind Traders"`
 	State     tenants.State `json:"state"`
 	TimeZone  string        `json:"time_zone"`
-	Role      string        `json:"role,omitempty"`
+	Role      string        `json:"role,omitempty" example:"owner"`
 	Version   int64         `json:"version"`
 	CreatedAt time.Time     `json:"created_at"`
 	UpdatedAt time.Time     `json:"updated_at"`

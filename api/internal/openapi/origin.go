@@ -12,17 +12,14 @@ func (b *builder) addOrigin() {
 		}
 		var content Map[*MediaType]
 		content.Set(mediaType, &MediaType{Schema: schema, Example: example})
-		response := &Response{Description: "Here it is.", Content: content}
-		for _, name := range []string{
-			"X-Request-Id", "Cache-Control", "X-Content-Type-Options", "Strict-Transport-Security", "Access-Control-Allow-Origin",
-		} {
-			response.Headers.Set(name, &Header{Ref: "#/components/headers/" + name})
-		}
+		response := &Response{Description: "Here it is.", Content: content, Headers: originHeaders()}
 		o.Responses.Set("200", response)
 		if id == "service_openapi" {
 			response.Headers.Set("ETag", &Header{Ref: "#/components/headers/ETag"})
 			o.Parameters = []*Parameter{{Ref: "#/components/parameters/IfNoneMatch"}}
-			o.Responses.Set("304", &Response{Description: "Nothing has changed since the ETag in If-None-Match."})
+			unchanged := &Response{Description: "Nothing has changed since the ETag in If-None-Match.", Headers: originHeaders()}
+			unchanged.Headers.Set("ETag", &Header{Ref: "#/components/headers/ETag"})
+			o.Responses.Set("304", unchanged)
 		}
 		o.Responses.Set("500", &Response{Ref: "#/components/responses/InternalServerError"})
 		b.set(path, http.MethodGet, o)
@@ -55,4 +52,15 @@ func (b *builder) addOrigin() {
 
 	add("/openapi.json", "service_openapi", "Read this document", "The API's description in OpenAPI 3.1; people find it at /docs.",
 		"application/json", &Schema{Type: Types{"object"}, AdditionalProperties: true}, map[string]any{"openapi": "3.1.1"})
+}
+
+// originHeaders are those of every answer that no limit applies to.
+func originHeaders() Map[*Header] {
+	var m Map[*Header]
+	for _, name := range []string{
+		"X-Request-Id", "Cache-Control", "X-Content-Type-Options", "Strict-Transport-Security", "Access-Control-Allow-Origin",
+	} {
+		m.Set(name, &Header{Ref: "#/components/headers/" + name})
+	}
+	return m
 }

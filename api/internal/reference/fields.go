@@ -90,7 +90,7 @@ func typeName(s *openapi.Schema) string {
 	}
 	switch {
 	case s.Ref != "":
-		return openapi.RefName(s.Ref)
+		return strings.TrimSuffix(strings.TrimSuffix(openapi.RefName(s.Ref), "Input"), "Patch")
 	case len(s.AnyOf) > 0 && s.AnyOf[0].Format == "date-time":
 		return "time or date"
 	case len(s.AnyOf) > 0:

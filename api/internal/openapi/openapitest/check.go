@@ -2,8 +2,10 @@ package openapitest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -83,7 +85,23 @@ func (o *operation) checkAnswer(x *exchange) []string {
 	if x.wasAccepted() && x.request.URL.Query().Has("fields") {
 		schemas = r.shaped
 	}
-	return append(problems, checkBody(schemas, x.header.Get("Content-Type"), x.body.Bytes(), "the answer")...)
+	data, err := x.plainBody()
+	if err != nil {
+		return append(problems, "the answer is not compressed as it says: "+err.Error())
+	}
+	return append(problems, checkBody(schemas, x.header.Get("Content-Type"), data, "the answer")...)
+}
+
+// plainBody is the answer's body without its compression.
+func (x *exchange) plainBody() ([]byte, error) {
+	if x.header.Get("Content-Encoding") != "gzip" {
+		return x.body.Bytes(), nil
+	}
+	r, err := gzip.NewReader(&x.body)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
 
 // transport are headers that belong to HTTP and to browsers, not to an operation.
