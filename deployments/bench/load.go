@@ -43,8 +43,8 @@ func formatID(millis uint64, version, variant uint16, n uint64) string {
 func (s *stack) largeOrders() int    { return s.rows / largeShare }
 func (s *stack) largeCustomers() int { return max(1, s.largeOrders()/customersPer) }
 
-// load fills both databases. Foreign keys are not checked row by row, since what is loaded is made to fit; indexes
-// stand while the rows come, as they would have grown.
+// load fills both databases. Foreign keys are not checked row by row, since what is loaded is made to fit; indexes are
+// made when the rows are there.
 func (s *stack) load(ctx context.Context) error {
 	began := time.Now()
 	s.say("loading %d orders of %d tenants", s.rows, s.tenants)
@@ -72,6 +72,11 @@ func (s *stack) loading(alone bool) []string {
 	statements := []string{
 		"SET session_replication_role = replica",
 		"SET timezone = 'UTC'",
+		"SET maintenance_work_mem = '512MB'",
+		`CREATE TEMP TABLE dropped AS SELECT x.indexrelid::regclass::text AS name, pg_get_indexdef(x.indexrelid) AS definition
+FROM pg_index x WHERE x.indrelid IN ('orders'::regclass, 'customers'::regclass)
+  AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = x.indexrelid)`,
+		`DO $$ DECLARE name text; BEGIN FOR name IN SELECT d.name FROM dropped d LOOP EXECUTE 'DROP INDEX ' || name; END LOOP; END $$`,
 		fmt.Sprintf(`INSERT INTO customers (tenant_id, id, version, created_at, updated_at, code, name, email)
 SELECT '%s', %s, 1, to_timestamp(%d / 1000.0), to_timestamp(%d / 1000.0), 'C' || n, 'Customer ' || n, 'c' || n || '@example.com'
 FROM generate_series(1, %d) n`, s.tenant, number(first, "8001", "n"), firstMillis, firstMillis, s.largeCustomers()),
@@ -107,5 +112,7 @@ FROM generate_series(1, %d) owner, generate_series(0, %d) n`,
 			fmt.Sprintf(`INSERT INTO tenants (id, name, created_at, updated_at)
 SELECT %s, 'Tenant ' || owner, now(), now() FROM generate_series(1, %d) owner`, number(first, "8002", "owner"), s.tenants-1))
 	}
-	return append(statements, "VACUUM ANALYZE", "CHECKPOINT")
+	return append(statements,
+		`DO $$ DECLARE made text; BEGIN FOR made IN SELECT d.definition FROM dropped d LOOP EXECUTE made; END LOOP; END $$`,
+		"VACUUM ANALYZE", "CHECKPOINT")
 }
