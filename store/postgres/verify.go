@@ -89,6 +89,7 @@ func (db *DB) layout(ctx context.Context, name string) (layout, error) {
 		if err := rows.Scan(&kind, &name, &detail, &predicate, &is, &method); err != nil {
 			return t, err
 		}
+		detail = strings.ReplaceAll(detail, `"`, "") // around names that are SQL's words, such as "interval"
 		switch kind {
 		case "table":
 			t.exists, t.isProtected = true, detail == "protected"

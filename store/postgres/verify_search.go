@@ -44,7 +44,7 @@ func (db *DB) verifySearch(ctx context.Context, d *resource.Definition) (problem
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
 	}
-	strip := strings.NewReplacer("::text", "", " ", "")
+	strip := strings.NewReplacer("::text", "", " ", "", `"`, "")
 	for _, part := range parts {
 		if !strings.Contains(strip.Replace(made), strip.Replace(part)) {
 			return fmt.Errorf("resource %s: the table %s is not made to be searched as its fields say; "+
