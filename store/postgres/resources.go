@@ -46,7 +46,7 @@ func (s *Resources) ListRecords(
 		return nil, resourceFault(err, d)
 	}
 	rows := d.NewList(q.Limit + 1)
-	if err := selectRecords(c.among(db.Scoped(ctx, scope)), d, q).Find(rows).Error; err != nil {
+	if err := selectAmong(db.Scoped(ctx, scope), c, d, q).Find(rows).Error; err != nil {
 		return nil, resourceFault(err, d)
 	}
 	return d.Entities(rows), nil

@@ -15,20 +15,7 @@ import (
 
 // selectRecords is a list's statement but for where its rows go.
 func selectRecords(tx *gorm.DB, d *resource.Definition, q resource.Query) *gorm.DB {
-	tx = filterRecords(tx, d, q)
-	if len(q.After) > 0 {
-		tx = tx.Where(beyond(q))
-	}
-	return tx.Clauses(order(q)).Limit(q.Limit + 1)
-}
-
-// filterRecords is the part of it that says which records there are in all.
-func filterRecords(tx *gorm.DB, d *resource.Definition, q resource.Query) *gorm.DB {
-	tx = tx.Model(d.New()).Scopes(Trash(q.Trash))
-	for _, f := range q.Filters {
-		tx = tx.Where(condition(f))
-	}
-	return tx
+	return selectAmong(tx, candidates{}, d, q)
 }
 
 // condition is a filter as SQL. Names come from definitions, never from requests; values are parameters.

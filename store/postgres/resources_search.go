@@ -32,9 +32,10 @@ const (
 type candidates struct {
 	// words is the tsquery of what is searched for; "" where nothing is.
 	words string
-	// ids are those that come into question, ranks how well they match; nil where all of the tenant's do.
-	ids   []string
-	ranks []string
+	// ids are those that come into question; nil where all of the tenant's do.
+	ids []string
+	// ranks are how well they match a search that is Ranked.
+	ranks map[tenancy.ID]*float32
 }
 
 // isEmpty says whether no record comes into question.
@@ -74,24 +75,11 @@ func inTerms(f *resource.Field) bool {
 
 // find asks for the candidates of a query, up to so many.
 func find(tx *gorm.DB, d *resource.Definition, q resource.Query, most int) (candidates, error) {
-	conditions := wishes(q)
-	if q.Search == "" && len(conditions) == 0 {
+	if q.Search == "" && len(wishes(q)) == 0 {
 		return candidates{}, nil
 	}
-	var search, values any
-	if q.Search != "" {
-		search = q.Search
-	}
-	if len(conditions) > 0 {
-		values = jsonOf(conditions)
-	}
 	var words, ids, ranks *string
-	err := rawOK(tx).Raw(`SELECT wanted.words::text, found.ids::text, found.ranks::text FROM (
-			SELECT search_query(current_tenant(), ?::text) AS words, search_query_values(current_tenant(), ?::jsonb) AS values OFFSET 0
-		) wanted, find_`+d.Plural+`(
-			CASE WHEN ?::text IS NULL OR wanted.words IS NOT NULL THEN coalesce(wanted.words && wanted.values, wanted.words, wanted.values) END,
-			CASE WHEN ? THEN wanted.words END, ?) found`,
-		search, values, search, q.Ranked, most).Row().Scan(&words, &ids, &ranks)
+	err := findStatement(tx, d, q, most).Row().Scan(&words, &ids, &ranks)
 	if err != nil {
 		return candidates{}, fmt.Errorf("find %s: %w", d.Plural, err)
 	}
@@ -106,33 +94,44 @@ func find(tx *gorm.DB, d *resource.Definition, q resource.Query, most int) (cand
 		return candidates{}, err
 	}
 	if ranks != nil && q.Ranked {
-		if c.ranks, err = parseTextList(*ranks); err != nil {
+		if c.ranks, err = ranksOf(c.ids, *ranks); err != nil {
 			return candidates{}, err
 		}
 	}
 	return c, nil
 }
 
-// among holds a statement to the candidates.
-func (c candidates) among(tx *gorm.DB) *gorm.DB {
-	if c.words != "" {
-		tx = tx.Where(clause.Expr{SQL: "? @@ ?::tsquery", Vars: []any{terms(), c.words}})
+// findStatement is what find sends. The words are turned into a tsquery by the database, as the records' were; the
+// statement is raw, since it names no table but a function that knows the tenant.
+func findStatement(tx *gorm.DB, d *resource.Definition, q resource.Query, most int) *gorm.DB {
+	var search, values any
+	if q.Search != "" {
+		search = q.Search
 	}
-	if c.ids != nil {
-		tx = tx.Where(clause.Expr{SQL: "? = ANY(?::uuid[])", Vars: []any{idColumn(), textList(c.ids)}})
+	if conditions := wishes(q); len(conditions) > 0 {
+		values = jsonOf(conditions)
 	}
-	return tx
+	return rawOK(tx).Raw(`SELECT wanted.words::text, found.ids::text, found.ranks::text FROM (
+			SELECT search_query(current_tenant(), ?::text) AS words, search_query_values(current_tenant(), ?::jsonb) AS values OFFSET 0
+		) wanted, find_`+d.Plural+`(
+			CASE WHEN ?::text IS NULL OR wanted.words IS NOT NULL THEN coalesce(wanted.words && wanted.values, wanted.words, wanted.values) END,
+			CASE WHEN ?::boolean THEN wanted.words END, ?::int) found`,
+		search, values, search, q.Ranked, most)
 }
 
-// rankOf are the ranks of the candidates.
-func (c candidates) rankOf() (map[tenancy.ID]*float32, error) {
-	byID := make(map[tenancy.ID]*float32, len(c.ids))
-	for i, text := range c.ids {
+// ranksOf are the ranks of records, by their ids.
+func ranksOf(ids []string, text string) (map[tenancy.ID]*float32, error) {
+	ranks, err := parseTextList(text)
+	if err != nil || len(ranks) != len(ids) {
+		return nil, fmt.Errorf("read %d ranks: %w", len(ids), err)
+	}
+	byID := make(map[tenancy.ID]*float32, len(ids))
+	for i, text := range ids {
 		id, err := tenancy.ParseID(text)
 		if err != nil {
 			return nil, err
 		}
-		rank, err := strconv.ParseFloat(c.ranks[i], 32)
+		rank, err := strconv.ParseFloat(ranks[i], 32)
 		if err != nil {
 			return nil, fmt.Errorf("read a rank: %w", err)
 		}
@@ -167,35 +166,60 @@ func (s *Resources) RankRecords(
 		return nil, fault.New(fault.Malformed, "invalid_cursor",
 			"So many more records match by now that they have no ranks; start again without the cursor.")
 	}
-	tx := c.among(db.Scoped(ctx, scope))
-	if c.ids == nil || goesOn && !hasRank {
+	isRanked := c.ids != nil && (!goesOn || hasRank)
+	if !isRanked {
+		q.Ranked = false
 		if goesOn {
 			q.After = q.After[1:]
 		}
-		tx = selectRecords(tx, d, q)
-	} else {
-		tx = filterRecords(tx, d, q).Clauses(rankOrder(c, q)).Limit(q.Limit + 1)
-		if goesOn {
-			tx = tx.Where(beyondRank(c, q))
-		}
 	}
 	rows := d.NewList(q.Limit + 1)
-	if err := tx.Find(rows).Error; err != nil {
+	if err := selectAmong(db.Scoped(ctx, scope), c, d, q).Find(rows).Error; err != nil {
 		return nil, resourceFault(err, d)
-	}
-	byID, err := c.rankOf()
-	if err != nil {
-		return nil, err
-	}
-	if goesOn && !hasRank {
-		clear(byID) // the list began without ranks, and goes on so
 	}
 	entities := d.Entities(rows)
 	ranked := make([]resource.Ranked, len(entities))
 	for i, e := range entities {
-		ranked[i] = resource.Ranked{Entity: e, Rank: byID[e.Head().ID]}
+		ranked[i].Entity = e
+		if isRanked {
+			ranked[i].Rank = c.ranks[e.Head().ID]
+		}
 	}
 	return ranked, nil
+}
+
+// selectAmong is a list's statement over the candidates, but for where its rows go.
+func selectAmong(tx *gorm.DB, c candidates, d *resource.Definition, q resource.Query) *gorm.DB {
+	tx = tx.Model(d.New()).Scopes(Trash(q.Trash))
+	var found []clause.Expression // the conditions that the candidates were found by
+	if c.words != "" {
+		found = append(found, clause.Expr{SQL: "? @@ ?::tsquery", Vars: []any{terms(), c.words}})
+	}
+	for _, f := range q.Filters {
+		if inTerms(f.Field) {
+			found = append(found, condition(f))
+		} else {
+			tx = tx.Where(condition(f))
+		}
+	}
+	switch {
+	case c.ids != nil:
+		tx = tx.Where(clause.And(found...)).Where(clause.Expr{SQL: "? = ANY(?::uuid[])", Vars: []any{idColumn(), textList(c.ids)}})
+	case len(found) > 0:
+		// They hold for many records, which PostgreSQL cannot know: it would read all rows and sort them. Of what stands in
+		// a CASE it expects that it holds for every other row.
+		tx = tx.Where(clause.Expr{SQL: "CASE WHEN ? THEN true ELSE false END", Vars: []any{clause.And(found...)}})
+	}
+	if q.Ranked {
+		if len(q.After) > 0 {
+			tx = tx.Where(beyondRank(c, q))
+		}
+		return tx.Clauses(rankOrder(c, q)).Limit(q.Limit + 1)
+	}
+	if len(q.After) > 0 {
+		tx = tx.Where(beyond(q))
+	}
+	return tx.Clauses(order(q)).Limit(q.Limit + 1)
 }
 
 func (c candidates) rank() clause.Expr {
