@@ -55,6 +55,10 @@ rename: ## Give this clone its own module path: make rename MODULE=github.com/ac
 
 ## Change
 
+.PHONY: migration
+migration: ## Write the migration of a declared resource's table: make migration RESOURCE=products
+	@go run ./store/cmd/table "$(RESOURCE)" migrations/sql
+
 .PHONY: build
 build: ## Build every package, and the programs into ./bin
 	@go build $(PACKAGES)
@@ -115,7 +119,7 @@ check-format: $(GOLANGCI_LINT)
 # A go.work hides imports that a go.mod does not declare. vet compiles the tests too, whose imports count as well.
 .PHONY: check-alone
 check-alone:
-	@$(call each_module,GOWORK=off go build ./... && GOWORK=off go vet ./...)
+	@$(call each_module,GOWORK=off go build -o /dev/null ./... && GOWORK=off go vet ./...)
 
 .PHONY: check-lint
 check-lint: lint
