@@ -100,11 +100,7 @@ func (h apiKeyHandler) find(c *Call) error {
 }
 
 func (h apiKeyHandler) change(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	match, err := c.Match()
+	id, match, err := c.target()
 	if err != nil {
 		return err
 	}
@@ -117,11 +113,7 @@ func (h apiKeyHandler) change(c *Call) error {
 }
 
 func (h apiKeyHandler) revoke(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	match, err := c.Match()
+	id, match, err := c.target()
 	if err != nil {
 		return err
 	}

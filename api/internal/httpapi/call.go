@@ -64,6 +64,16 @@ func (c *Call) ID(name string) (tenancy.ID, error) {
 	return id, nil
 }
 
+// target is the record that the path names, and the version of it that If-Match does.
+func (c *Call) target() (tenancy.ID, resource.Match, error) {
+	id, err := c.ID("id")
+	if err != nil {
+		return tenancy.ID{}, 0, err
+	}
+	match, err := c.Match()
+	return id, match, err
+}
+
 // Header returns a request header.
 func (c *Call) Header(name string) string { return c.gin.GetHeader(name) }
 

@@ -72,11 +72,7 @@ func (h memberHandler) find(c *Call) error {
 }
 
 func (h memberHandler) change(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	match, err := c.Match()
+	id, match, err := c.target()
 	if err != nil {
 		return err
 	}

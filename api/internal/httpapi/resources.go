@@ -155,11 +155,7 @@ func (h resourceHandler) find(c *Call) error {
 }
 
 func (h resourceHandler) change(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	match, err := c.Match()
+	id, match, err := c.target()
 	if err != nil {
 		return err
 	}
@@ -171,11 +167,7 @@ func (h resourceHandler) change(c *Call) error {
 }
 
 func (h resourceHandler) remove(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	match, err := c.Match()
+	id, match, err := c.target()
 	if err != nil {
 		return err
 	}
@@ -186,11 +178,7 @@ func (h resourceHandler) remove(c *Call) error {
 }
 
 func (h resourceHandler) restore(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	match, err := c.Match()
+	id, match, err := c.target()
 	if err != nil {
 		return err
 	}
@@ -229,11 +217,7 @@ func (h resourceHandler) answer(c *Call, status int, e resource.Entity) error {
 // perform is the handler of an act.
 func (h resourceHandler) perform(act resource.Act) func(*Call) error {
 	return func(c *Call) error {
-		id, err := c.ID("id")
-		if err != nil {
-			return err
-		}
-		match, err := c.Match()
+		id, match, err := c.target()
 		if err != nil {
 			return err
 		}
