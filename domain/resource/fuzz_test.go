@@ -23,7 +23,7 @@ func FuzzParseQuery(f *testing.F) {
 		"", "limit=10&cursor=abc&sort=-text,at&trashed=only&fields=id", `text=a\,b,c\\&maybe[null]=true`, "tags[all]=a,b&is=true",
 		"custom.a=3&custom.b[eq]=true,red&custom.c=%22x%22", "cents[gte]=-1&cents[lt]=9&count[ne]=3", "at[lte]=2026-02-28&grade=a,b",
 		"id=" + anID + "&other_id[ne]=" + anID, "text[=1&]=2&.=3&custom.=4", "custom.a=1e5&custom.a=3]", "text=%ff&text=%00", "a&a&a",
-		"q=red+wine&text=a", "q=%27+%26+%21+%3A%2A&sort=id", "q=%00&q=", "q="+strings.Repeat("a+", 30),
+		"q=red+wine&text=a", "q=%27+%26+%21+%3A%2A&sort=id", "q=%00&q=", "q=" + strings.Repeat("a+", 30),
 	} {
 		f.Add(seed)
 	}

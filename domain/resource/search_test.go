@@ -110,8 +110,19 @@ func TestRankedPosition(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []any{nil, e.ID}, values)
 	for _, wrong := range [][]any{
-		nil, {}, {nil}, {anID}, {"0.5", anID, nil}, {0.5, anID}, {"x", anID}, {"", anID}, {"NaN", anID}, {"Inf", anID}, {"1e39", anID},
-		{"0.5", nil}, {"0.5", "id"},
+		nil,
+		{},
+		{nil},
+		{anID},
+		{"0.5", anID, nil},
+		{0.5, anID},
+		{"x", anID},
+		{"", anID},
+		{"NaN", anID},
+		{"Inf", anID},
+		{"1e39", anID},
+		{"0.5", nil},
+		{"0.5", "id"},
 	} {
 		_, err := q.ParsePosition(wrong)
 		require.Error(t, err, wrong)

@@ -146,7 +146,7 @@ DECLARE
   name      text;
   kind      text;
 BEGIN
-  FOREACH name IN ARRAY texts || collections LOOP
+  FOREACH name IN ARRAY texts || ARRAY(SELECT c FROM unnest(collections) c WHERE c <> ALL (texts)) LOOP
     kind := (SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = target AND attname = name AND NOT attisdropped);
     IF kind IS NULL OR kind NOT IN ('text', 'text[]') AND (name = ANY (texts) OR kind <> 'jsonb') THEN
       RAISE EXCEPTION '% has no column % that can be searched: texts are text or text[], collections text[] or jsonb', target, name;

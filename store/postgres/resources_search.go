@@ -131,11 +131,12 @@ func ranksOf(ids []string, text string) (map[tenancy.ID]*float32, error) {
 		if err != nil {
 			return nil, err
 		}
-		rank, err := strconv.ParseFloat(ranks[i], 32)
+		parsed, err := strconv.ParseFloat(ranks[i], 32)
 		if err != nil {
 			return nil, fmt.Errorf("read a rank: %w", err)
 		}
-		byID[id] = new(float32(rank))
+		rank := float32(parsed)
+		byID[id] = &rank
 	}
 	return byID, nil
 }

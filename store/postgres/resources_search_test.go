@@ -79,7 +79,8 @@ func (s *haystack) list(t *testing.T, request page.Request, params ...string) (p
 func namesOf(p page.Page[resource.Entity]) []string {
 	names := []string{}
 	for _, e := range p.Items {
-		names = append(names, e.(*customers.Customer).Name)
+		c, _ := e.(*customers.Customer)
+		names = append(names, c.Name)
 	}
 	return names
 }
@@ -251,7 +252,7 @@ func TestSearch_knows_records_as_they_are(t *testing.T) {
 	c := &customers.Customer{Name: "Before", Tags: []string{"old"}, Custom: map[string]any{"state": "draft"}}
 	s.create(t, c)
 	_, err := s.service.Change(t.Context(), s.scope, c.ID, 0, func(e resource.Entity) error {
-		c := e.(*customers.Customer)
+		c, _ := e.(*customers.Customer)
 		c.Name, c.Tags, c.Custom = "After", []string{"new"}, map[string]any{"state": "final"}
 		return nil
 	})
@@ -349,4 +350,29 @@ func TestSearch_is_the_tenants_own(t *testing.T) {
 	for _, params := range [][]string{{"q", "mine"}, {"q", "m"}, {"tags[any]", "vip"}, {"tags[all]", "vip"}, {"custom.a", "b"}, {"q", "mine", "trashed", "with"}} {
 		assert.Empty(t, s.names(t, params...), params)
 	}
+}
+
+// FuzzSearch holds that no text is an error to a record that has it or to a search for it, and that a record is found by
+// the text that it has.
+func FuzzSearch(f *testing.F) {
+	for _, seed := range []string{
+		"", "a", "Crème brûlée", "'", "\\", "&!|:*<->()", "a'b\\c:d", "\t\n\r", "½ ﷺ ǆ", "İstanbul ıI", "e\u0301\u0327", "日本語テキスト",
+		"\u1680\u180e\u2003\u3000x", "👩‍👩‍👧 family", "x\u0000y", strings.Repeat("word ", 3000), strings.Repeat("é", 3000), "a:1A b:2", "٣ ३ ३x", "ß ẞ ſ",
+	} {
+		f.Add(seed)
+	}
+	conn := databasetest.New(f).Admin(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		text = strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "") // nothing else gets in
+		var words int
+		var findsItself, isFoundByValue bool
+		require.NoError(t, conn.QueryRow(t.Context(), `select cardinality(search_words($2)),
+				coalesce(search_vector($1, array['', $2]) @@ search_query($1, $2), false),
+				search_values($1, 'f', array[$2]) || search_values($1, 'g', jsonb_build_object($2, $2)) @@
+					search_query_values($1, jsonb_build_array(jsonb_build_object('field', 'f', 'all', array[$2]),
+						jsonb_build_object('field', 'g', 'key', $2, 'any', array[$2, 'x'])))`,
+			"0199b3c4-1111-7abc-8def-0123456789ab", text).Scan(&words, &findsItself, &isFoundByValue), "%q", text)
+		require.Equal(t, words > 0, findsItself, "%q", text)
+		require.True(t, isFoundByValue, "%q", text)
+	})
 }

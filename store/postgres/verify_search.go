@@ -22,19 +22,14 @@ SELECT pg_get_expr(e.adbin, e.adrelid, true)
      WHERE p.oid = to_regprocedure($3) AND p.prosecdef AND o.rolname = 'groundwork_search' AND has_function_privilege(p.oid, 'EXECUTE'))`
 
 // verifySearch compares what a definition searches, and filters by what it holds, with what make_searchable made.
-func (db *DB) verifySearch(ctx context.Context, d *resource.Definition) (problem error, err error) {
-	var texts, collections, parts []string
-	for _, f := range d.SearchFields() {
-		texts = append(texts, f.Name)
-	}
+func (db *DB) verifySearch(ctx context.Context, d *resource.Definition) (problem, err error) {
+	texts, collections := searchedColumns(d)
+	var parts []string
 	if len(texts) > 0 {
 		parts = append(parts, "search_vector(tenant_id, ARRAY["+strings.Join(searched(d), ", ")+"])")
 	}
-	for i := range d.Fields {
-		if f := &d.Fields[i]; inTerms(f) {
-			collections = append(collections, f.Name)
-			parts = append(parts, fmt.Sprintf("search_values(tenant_id, '%s', %s)", f.Name, f.Name))
-		}
+	for _, name := range collections {
+		parts = append(parts, fmt.Sprintf("search_values(tenant_id, '%s', %s)", name, name))
 	}
 	if len(parts) == 0 {
 		return nil, nil
@@ -53,6 +48,19 @@ func (db *DB) verifySearch(ctx context.Context, d *resource.Definition) (problem
 		}
 	}
 	return nil, nil
+}
+
+// searchedColumns are what make_searchable is told: the columns searched for words, and those filtered by what they hold.
+func searchedColumns(d *resource.Definition) (texts, collections []string) {
+	for _, f := range d.SearchFields() {
+		texts = append(texts, f.Name)
+	}
+	for i := range d.Fields {
+		if f := &d.Fields[i]; inTerms(f) {
+			collections = append(collections, f.Name)
+		}
+	}
+	return texts, collections
 }
 
 // searched are the texts that are searched, as they stand in SQL.
