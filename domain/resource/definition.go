@@ -225,10 +225,25 @@ func (f *Field) kind(t reflect.Type, sf reflect.StructField) {
 	default:
 		panic(fmt.Sprintf("resource: %s.%s has a type that a resource cannot keep: %s", t, sf.Name, sf.Type))
 	}
+	if how := serializers(f.Kind); how != "" && !strings.Contains(sf.Tag.Get("gorm"), how) {
+		panic(fmt.Sprintf("resource: %s.%s holds %s and does not say how it is kept; tag it gorm:%q", t, sf.Name, f.Kind, how))
+	}
 	for rule := range strings.SplitSeq(sf.Tag.Get("validate"), ",") {
 		if values, ok := strings.CutPrefix(rule, "oneof="); ok && f.Kind == Text {
 			f.Enum = strings.Fields(values)
 		}
+	}
+}
+
+// serializers name how what is no scalar is kept, in the words of its gorm tag.
+func serializers(kind Kind) string {
+	switch kind { //nolint:exhaustive // the others are scalars
+	case TextList:
+		return "serializer:text_list"
+	case Object, List:
+		return "serializer:json"
+	default:
+		return ""
 	}
 }
 

@@ -87,9 +87,13 @@ func TestDefine_panics_where_a_declaration_does_not_add_up(t *testing.T) {
 			resource.Base
 			Custom *map[string]any `json:"custom" api:"plain"`
 		}
+		unkept struct {
+			resource.Base
+			Tags []string `json:"tags" api:"plain"`
+		}
 		sortedList struct {
 			resource.Base
-			Tags []string `json:"tags" api:"sort"`
+			Tags []string `json:"tags" api:"sort" gorm:"serializer:text_list"`
 		}
 		sortedBool struct {
 			resource.Base
@@ -97,11 +101,11 @@ func TestDefine_panics_where_a_declaration_does_not_add_up(t *testing.T) {
 		}
 		sortedObject struct {
 			resource.Base
-			Custom map[string]any `json:"custom" api:"filter,sort"`
+			Custom map[string]any `json:"custom" api:"filter,sort" gorm:"serializer:json"`
 		}
 		uniqueList struct {
 			resource.Base
-			Tags []string `json:"tags" api:"unique"`
+			Tags []string `json:"tags" api:"unique" gorm:"serializer:text_list"`
 		}
 		searchedTime struct {
 			resource.Base
@@ -170,6 +174,7 @@ func TestDefine_panics_where_a_declaration_does_not_add_up(t *testing.T) {
 		"a list of numbers":      {define[nested](options), "nested.Lines has a type that a resource cannot keep"},
 		"a list that is null":    {define[nullList](options), "nullList.Tags has a type that a resource cannot keep: *[]string"},
 		"an object that is null": {define[nullObject](options), "nullObject.Custom has a type that a resource cannot keep"},
+		"a list nobody can keep": {define[unkept](options), `unkept.Tags holds text_list and does not say how it is kept; tag it gorm:"serializer:text_list"`},
 		"a sorted list":          {define[sortedList](options), "which has no order to sort by"},
 		"a sorted boolean":       {define[sortedBool](options), "which has no order to sort by"},
 		"a sorted object":        {define[sortedObject](options), "which has no order to sort by"},

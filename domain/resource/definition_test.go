@@ -25,8 +25,8 @@ type sample struct {
 	Is      bool           `json:"is"                                   api:"filter"`
 	At      *time.Time     `json:"at"                                   api:"filter,sort"`
 	OtherID *tenancy.ID    `json:"other_id"                             api:"filter"`
-	Tags    []string       `json:"tags"                                 api:"filter,scan,search"`
-	Custom  map[string]any `json:"custom"                               api:"filter,scan"`
+	Tags    []string       `json:"tags"                                 api:"filter,scan,search" gorm:"serializer:text_list"`
+	Custom  map[string]any `json:"custom"                               api:"filter,scan" gorm:"serializer:json"`
 	Plain   string         `json:"plain"                                api:"plain"`
 	Placed  *time.Time     `json:"placed_at"                            api:"readonly"`
 	_       int

@@ -27,9 +27,9 @@ func TestSettle(t *testing.T) {
 		At     time.Time      `json:"at"     api:"plain"`
 		Maybe  *time.Time     `json:"maybe"  api:"plain"`
 		Never  *time.Time     `json:"never"  api:"plain"`
-		Tags   []string       `json:"tags"   api:"plain"`
-		Custom map[string]any `json:"custom" api:"plain"`
-		Empty  map[string]any `json:"empty"  api:"plain"`
+		Tags   []string       `json:"tags"   api:"plain" gorm:"serializer:text_list"`
+		Custom map[string]any `json:"custom" api:"plain" gorm:"serializer:json"`
+		Empty  map[string]any `json:"empty"  api:"plain" gorm:"serializer:json"`
 	}
 	d := Define[thing](Options{Name: "thing", Plural: "things"})
 	at := time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.FixedZone("", -3600)).Add(-time.Hour)

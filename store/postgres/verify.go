@@ -107,7 +107,8 @@ func (db *DB) layout(ctx context.Context, name string) (layout, error) {
 
 func (db *DB) verify(d *resource.Definition, t layout) []error {
 	if !t.exists {
-		return []error{fmt.Errorf("resource %s: there is no table %s; write its migration", d.Name, d.Plural)}
+		return []error{fmt.Errorf("resource %s: there is no table %s; make migration RESOURCE=%s writes its migration",
+			d.Name, d.Plural, d.Plural)}
 	}
 	var problems []error
 	bad := func(format string, args ...any) {
@@ -199,7 +200,7 @@ func verifyIndexes(d *resource.Definition, f *resource.Field, t layout) []string
 		problems = append(problems, fmt.Sprintf(
 			"is sorted by and no index of %s begins with (tenant_id, %s, id); add one, or mark the field scan", d.Plural, key))
 	}
-	name := d.Plural + "_" + f.Name + "_key" // as it says which value was taken
+	name := uniqueKey(d, f)
 	if f.Unique && !t.has(func(x layoutIndex) bool {
 		return len(x.keys) == 2 && x.keys[1] == f.Name && x.isUnique && x.predicate == "deleted_at IS NULL" && x.name == name
 	}) {

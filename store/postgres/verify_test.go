@@ -31,7 +31,7 @@ func TestVerify(t *testing.T) {
 		"a unique field that is not":  {`DROP INDEX tickets_code_key`, "field code is unique and there is no unique index tickets_code_key on (tenant_id, code) WHERE deleted_at IS NULL"},
 		"a unique index with trash":   {`DROP INDEX tickets_code_key; CREATE UNIQUE INDEX tickets_code_key ON tickets (tenant_id, code)`, "field code is unique and there is no unique index tickets_code_key"},
 		"a unique index for everyone": {`DROP INDEX tickets_code_key; CREATE UNIQUE INDEX tickets_code_key ON tickets (code) WHERE deleted_at IS NULL`, "field code is unique and there is no unique index tickets_code_key"},
-		"a missing table":             {`DROP TABLE tickets`, "there is no table tickets; write its migration"},
+		"a missing table":             {`DROP TABLE tickets`, "there is no table tickets; make migration RESOURCE=tickets writes its migration"},
 		"an unprotected table":        {`ALTER TABLE tickets DISABLE ROW LEVEL SECURITY`, "the table tickets does not force row level security; call protect_tenant_table in its migration"},
 		"an owner without rules":      {`ALTER TABLE tickets NO FORCE ROW LEVEL SECURITY`, "the table tickets does not force row level security"},
 	} {
@@ -90,7 +90,7 @@ func TestVerify(t *testing.T) {
 		})
 		require.Error(t, err)
 		assert.Equal(t, []string{
-			"resource purchase: there is no table purchases; write its migration",
+			"resource purchase: there is no table purchases; make migration RESOURCE=purchases writes its migration",
 			"resource issue: faults of its constraints would speak of a ticket; choose a plural whose singular is issue",
 			"resource issue: the struct's table is ticket_by_subjects and not tickets; give it a method TableName",
 			`resource issue: the field title is kept in a column of another name; rename the Go field, or tag it gorm:"column:title"`,

@@ -31,9 +31,9 @@ type Boat struct {
 	Launched *time.Time     `json:"launched" api:"filter,sort"`
 	OwnerID  *tenancy.ID    `json:"owner_id" api:"filter"`
 	Total    int64          `json:"total_cents" api:"readonly"`
-	Tags     []string       `json:"tags"     validate:"max=5,unique,dive,max=10"     api:"filter"`
-	Crew     []Sailor       `json:"crew"     validate:"min=1,max=9,dive"             api:"plain"`
-	Custom   map[string]any `json:"custom"   validate:"max=10"                       api:"filter"`
+	Tags     []string       `json:"tags"     validate:"max=5,unique,dive,max=10"     api:"filter" gorm:"serializer:text_list"`
+	Crew     []Sailor       `json:"crew"     validate:"min=1,max=9,dive"             api:"plain" gorm:"serializer:json"`
+	Custom   map[string]any `json:"custom"   validate:"max=10"                       api:"filter" gorm:"serializer:json"`
 }
 
 type Sailor struct {
