@@ -20,9 +20,9 @@ import (
 )
 
 // subjects are the records with which each resource of the catalog is put to the test.
-func subjects(stack *storetest.Stack) map[string]resourcetest.Subject {
+func subjects() map[string]resourcetest.Subject {
 	return map[string]resourcetest.Subject{
-		"order": orderSubject(stack),
+		"order": orderSubject(),
 		"customer": {
 			Make: func(n int) resource.Entity {
 				c := &customers.Customer{
@@ -69,7 +69,7 @@ func color(n int) string { return []string{"red", "3", "true", "a, b", "grün"}[
 func TestResources(t *testing.T) {
 	t.Parallel()
 	stack := storetest.New(t)
-	known := subjects(stack)
+	known := subjects()
 	for _, d := range catalog.All() {
 		t.Run(d.Plural, func(t *testing.T) {
 			t.Parallel()
@@ -93,9 +93,7 @@ func over(t *testing.T, stack *storetest.Stack, s resourcetest.Subject) resource
 	s.Dependencies = resource.Dependencies{
 		Store: postgres.NewResources(router), History: postgres.NewAudit(router), Validator: validate.New(),
 	}
-	if s.Tenant == nil {
-		s.Tenant = stack.Tenant
-	}
+	s.Tenant = stack.Tenant
 	s.Events = func(tb testing.TB, scope tenancy.Scope) []events.Event {
 		tb.Helper()
 		return eventsOf(tb, stack.Database, scope.Tenant)

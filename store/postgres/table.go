@@ -66,7 +66,7 @@ func (t *tableParts) add(f *resource.Field) {
 			uniqueKey(t.definition, f), plural, name))
 	}
 	isFiltered := (f.Filter && !inTerms(f) && !f.Unique) || f.References != nil
-	if f.Scan || f.Name == "id" || !(isFiltered || f.Sort) {
+	if f.Scan || f.Name == "id" || (!isFiltered && !f.Sort) {
 		return
 	}
 	key, rest := name, ""

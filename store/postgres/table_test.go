@@ -55,7 +55,7 @@ func TestMigration(t *testing.T) {
 		run(downs[len(downs)-1-i])
 	}
 	for _, d := range definitions {
-		assert.ErrorContains(t, stack.DB.Verify(t.Context(), []*resource.Definition{d}), "there is no table "+d.Plural)
+		require.ErrorContains(t, stack.DB.Verify(t.Context(), []*resource.Definition{d}), "there is no table "+d.Plural)
 	}
 	var left int
 	require.NoError(t, stack.Admin(t).QueryRow(t.Context(), `SELECT count(*) FROM pg_proc WHERE proname LIKE 'find%'

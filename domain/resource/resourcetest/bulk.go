@@ -171,7 +171,7 @@ func (s *stand) faulty(t *testing.T) map[resource.BulkMode]func() (items []resou
 			items := []resource.BulkItem{s.item(t, s.Make(5)), {Err: early}, s.item(t, broken), s.item(t, s.Make(6))}
 			codes := []string{resource.Created, "its_own", "validation_failed", resource.Created}
 			for f := range s.references(t) {
-				items = append(items, s.item(t, s.referring(t, 7, f, tenancy.NewID())), s.item(t, s.Make(7)))
+				items = append(items, s.item(t, s.madeFor(t, 7, f, tenancy.NewID())), s.item(t, s.Make(7)))
 				codes = append(codes, "validation_failed", resource.Created)
 			}
 			if unique != nil {

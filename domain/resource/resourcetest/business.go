@@ -23,7 +23,7 @@ func testActs(t *testing.T, s *stand) {
 		perform := func(id tenancy.ID, match resource.Match) (resource.Entity, error) {
 			return s.service.Perform(t.Context(), scope, id, match, act)
 		}
-		before := trial.Can()
+		before := s.refer(trial.Can(), 0)
 		require.NoError(t, s.service.Create(t.Context(), scope, before))
 		id := before.Head().ID
 		now := s.clock.tick()
@@ -46,7 +46,7 @@ func testActs(t *testing.T, s *stand) {
 		assert.JSONEq(t, asJSON(t, after), asJSON(t, found))
 		s.requireTold(t, scope, act.Done, before, found)
 
-		cannot := trial.Cannot()
+		cannot := s.refer(trial.Cannot(), 0)
 		require.NoError(t, s.service.Create(t.Context(), scope, cannot))
 		s.unwritten(t, scope, func() {
 			_, err := perform(cannot.Head().ID, 0)
@@ -58,7 +58,7 @@ func testActs(t *testing.T, s *stand) {
 		})
 
 		// Of several who do it to the same version at once, one does.
-		again := trial.Can()
+		again := s.refer(trial.Can(), 0)
 		require.NoError(t, s.service.Create(t.Context(), scope, again))
 		var errs [5]error
 		var all sync.WaitGroup

@@ -1,15 +1,85 @@
 package resourcetest
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/events"
 	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
+
+// referring gives every tenant of the suite some records to refer to, under ids that are the same in each, and lets the
+// subject's records refer to them. Events of theirs are not the suite's business.
+func (s Subject) referring(t *testing.T) Subject {
+	t.Helper()
+	ids := map[*resource.Field][]tenancy.ID{}
+	for _, f := range s.Definition.References() {
+		require.NotNil(t, s.Referred[f.Name], "the subject has no Referred for %s", f.Name)
+		ids[f] = []tenancy.ID{tenancy.NewID(), tenancy.NewID(), tenancy.NewID()}
+	}
+	tenant, makes, invalid, told := s.Tenant, s.Make, s.Invalid, s.Events
+	s.Tenant = func(tb testing.TB) tenancy.Scope {
+		tb.Helper()
+		scope := tenant(tb)
+		for f := range ids {
+			for n, id := range ids[f] {
+				e := s.Referred[f.Name](1000 + n)
+				s.insert(tb, scope, f.References, id, e)
+			}
+		}
+		return scope
+	}
+	s.refer = func(e resource.Entity, n int) resource.Entity {
+		for f := range ids {
+			id, _ := f.Value(e).(tenancy.ID)
+			if !id.IsZero() || (f.Nullable && n%3 == 2) {
+				continue
+			}
+			text := fmt.Sprintf(`{%q: %q}`, f.Name, ids[f][n%len(ids[f])])
+			if err := json.Unmarshal([]byte(text), e); err != nil {
+				panic(err)
+			}
+		}
+		return e
+	}
+	s.Make = func(n int) resource.Entity { return s.refer(makes(n), n) }
+	s.Invalid = func() map[string]resource.Entity {
+		all := invalid()
+		for _, e := range all {
+			s.refer(e, 0)
+		}
+		return all
+	}
+	s.Events = func(tb testing.TB, scope tenancy.Scope) []events.Event {
+		tb.Helper()
+		return slices.DeleteFunc(told(tb, scope), func(e events.Event) bool { return e.Resource != s.Definition.Name })
+	}
+	return s
+}
+
+// insert keeps a record of another resource under a certain id.
+func (s Subject) insert(tb testing.TB, scope tenancy.Scope, d *resource.Definition, id tenancy.ID, e resource.Entity) {
+	tb.Helper()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	*e.Head() = resource.Base{ID: id, TenantID: scope.Tenant, Version: 1, CreatedAt: at, UpdatedAt: at}
+	require.NoError(tb, s.Dependencies.Store.InsertRecord(tb.Context(), scope, d, e, resource.Record{
+		Entry: audit.Entry{
+			ID: tenancy.NewID(), At: at, ActorKind: scope.Actor.Kind, Action: d.Name + ".created", Resource: d.Name, ResourceID: id, Version: 1,
+		},
+		Event: events.Event{
+			ID: tenancy.NewID(), At: at, Type: d.Name + ".created", Resource: d.Name, ResourceID: id, Version: 1, Data: []byte(`{}`),
+		},
+	}))
+}
 
 // references are the fields that refer to other records, each with the service of those.
 func (s *stand) references(t *testing.T) map[*resource.Field]*resource.Service {
@@ -18,7 +88,6 @@ func (s *stand) references(t *testing.T) map[*resource.Field]*resource.Service {
 	deps.Now = s.clock.read
 	services := map[*resource.Field]*resource.Service{}
 	for _, f := range s.Definition.References() {
-		require.NotNil(t, s.Referred[f.Name], "the subject has no Referred for %s", f.Name)
 		services[f] = resource.NewService(f.References, deps)
 	}
 	return services
@@ -32,8 +101,8 @@ func (s *stand) referred(t *testing.T, service *resource.Service, f *resource.Fi
 	return e.Head().ID
 }
 
-// referring is the n-th record, which refers by the field to the other.
-func (s *stand) referring(t *testing.T, n int, f *resource.Field, id tenancy.ID) resource.Entity {
+// madeFor is the n-th record, which refers by the field to the other.
+func (s *stand) madeFor(t *testing.T, n int, f *resource.Field, id tenancy.ID) resource.Entity {
 	t.Helper()
 	e := s.Make(n)
 	set(t, e, f.Name, id)
@@ -47,16 +116,30 @@ func testReferences(t *testing.T, s *stand) {
 		deleted := s.referred(t, others, f, s.a, 1)
 		require.NoError(t, others.Delete(t.Context(), s.a, deleted, 0))
 		foreign := s.referred(t, others, f, s.b, 2)
-		e := s.referring(t, 0, f, live)
+		e := s.madeFor(t, 0, f, live)
 		require.NoError(t, s.service.Create(t.Context(), s.a, e))
 		id := e.Head().ID
+
+		other := s.referred(t, others, f, s.a, 3)
+		s.clock.tick()
+		turned, err := s.service.Change(t.Context(), s.a, id, 0, func(now resource.Entity) error {
+			set(t, now, f.Name, other)
+			return nil
+		})
+		require.NoError(t, err)
+		s.requireTold(t, s.a, resource.Updated, e, turned)
+		_, err = s.service.Change(t.Context(), s.a, id, 0, func(now resource.Entity) error {
+			set(t, now, f.Name, live)
+			return nil
+		})
+		require.NoError(t, err)
 
 		s.unwritten(t, s.a, func() {
 			for whose, wrong := range map[string]tenancy.ID{
 				"another tenant's": foreign, "a deleted one": deleted, "nobody's": tenancy.NewID(),
 			} {
 				t.Log(f.Name, "is", whose)
-				requireInvalid(t, s.service.Create(t.Context(), s.a, s.referring(t, 1, f, wrong)), "/"+f.Name)
+				requireInvalid(t, s.service.Create(t.Context(), s.a, s.madeFor(t, 1, f, wrong)), "/"+f.Name)
 				_, err := s.service.Change(t.Context(), s.a, id, 0, func(now resource.Entity) error {
 					set(t, now, f.Name, wrong)
 					return nil
@@ -76,7 +159,7 @@ func testReferences(t *testing.T, s *stand) {
 			return nil
 		})
 		require.NoError(t, err, "a change that leaves %s as it was", f.Name)
-		assert.Equal(t, int64(2), changed.Head().Version)
+		assert.Equal(t, int64(4), changed.Head().Version)
 		s.delete(t, s.a, id)
 		_, err = s.service.Restore(t.Context(), s.a, id, 0)
 		require.NoError(t, err)
@@ -88,7 +171,7 @@ func testExpand(t *testing.T, s *stand) {
 	for name, f := range s.Definition.References() {
 		others := s.references(t)[f]
 		kept, gone := s.referred(t, others, f, s.a, 0), s.referred(t, others, f, s.a, 1)
-		records := []resource.Entity{s.referring(t, 0, f, kept), s.referring(t, 1, f, gone), s.referring(t, 2, f, kept)}
+		records := []resource.Entity{s.madeFor(t, 0, f, kept), s.madeFor(t, 1, f, gone), s.madeFor(t, 2, f, kept)}
 		for _, e := range records {
 			require.NoError(t, s.service.Create(t.Context(), s.a, e))
 		}
@@ -118,7 +201,7 @@ func testPurgeReferred(t *testing.T, s *stand) {
 	for f, others := range s.references(t) {
 		used := []tenancy.ID{s.referred(t, others, f, s.a, 0), s.referred(t, others, f, s.a, 1)}
 		unused := []tenancy.ID{s.referred(t, others, f, s.a, 2), s.referred(t, others, f, s.a, 3)}
-		records := []resource.Entity{s.referring(t, 0, f, used[0]), s.referring(t, 1, f, used[1])}
+		records := []resource.Entity{s.madeFor(t, 0, f, used[0]), s.madeFor(t, 1, f, used[1])}
 		for _, e := range records {
 			require.NoError(t, s.service.Create(t.Context(), s.a, e))
 		}

@@ -32,7 +32,7 @@ type Subject struct {
 	// Tenant makes a tenant that nothing else uses and returns the scope of a user in it. The store orders text by its
 	// bytes.
 	Tenant func(tb testing.TB) tenancy.Scope
-	// Make returns the n-th valid record. Among its first 30, unique fields are never equal, nullable ones are null now
+	// Make returns the n-th valid record; references that it leaves out the suite fills in. Among its first 30, unique fields are never equal, nullable ones are null now
 	// and then, and those to sort by are equal now and then; the suite says which field falls short.
 	Make func(n int) resource.Entity
 	// Change makes a valid record into another valid one; two values of n make different ones.
@@ -45,6 +45,9 @@ type Subject struct {
 	Acts map[string]Trial
 	// Events reads all events of the scope's tenant, oldest first.
 	Events func(tb testing.TB, scope tenancy.Scope) []events.Event
+
+	// refer gives the references of the n-th record that have no value one that is there in every tenant.
+	refer func(e resource.Entity, n int) resource.Entity
 }
 
 // Trial is what an act is tried with.
@@ -53,6 +56,7 @@ type Trial struct{ Can, Cannot func() resource.Entity }
 // Run puts the subject to the test.
 func Run(t *testing.T, s Subject) {
 	t.Helper()
+	s = s.referring(t)
 	t.Run("Make", func(t *testing.T) { t.Parallel(); testMake(t, s) })
 	for name, test := range map[string]func(*testing.T, *stand){
 		"Create": testCreate, "Find": testFind, "Change": testChange, "Match": testMatch, "Delete": testDelete,
@@ -209,10 +213,12 @@ func sent(t *testing.T, position page.Position) page.Position {
 	return back
 }
 
-// audited returns all entries of the tenant, newest first.
+// audited returns all entries of the tenant's records, newest first.
 func (s *stand) audited(t *testing.T, scope tenancy.Scope) []audit.Entry {
 	t.Helper()
-	p, err := audit.NewService(s.Dependencies.History).List(t.Context(), scope, audit.Query{Request: page.Request{Limit: page.MaxLimit}})
+	p, err := audit.NewService(s.Dependencies.History).List(t.Context(), scope, audit.Query{
+		Request: page.Request{Limit: page.MaxLimit}, Resource: s.Definition.Name,
+	})
 	require.NoError(t, err)
 	require.Empty(t, p.Next, "the test reads one page of the audit")
 	return p.Items
