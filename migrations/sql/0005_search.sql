@@ -131,6 +131,13 @@ RETURN (SELECT string_agg('(' || (
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- uuid7_moment is when a UUIDv7 was made; of any other UUID it is some moment or other.
+CREATE FUNCTION uuid7_moment(id uuid) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN to_timestamp(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0);
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- make_searchable gives a table what its resource's search and filters need: SELECT make_searchable('customers',
 -- ARRAY['code', 'name', 'email'], ARRAY['tags', 'custom']). The texts are the columns that are searched for words, in
 -- the order of the resource's fields; the collections are columns of text[] and jsonb that are filtered by what they
@@ -180,29 +187,38 @@ BEGIN
     SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET enable_indexscan = on SET jit = off AS $find$
     DECLARE
       tenant uuid := public.current_tenant();
+      first  timestamptz;
+      last   timestamptz;
       hits   int;
+      places int;
     BEGIN
       ids := '{}';
       ranks := '{}';
       IF tenant IS NULL OR wanted IS NULL THEN
         RETURN;
       END IF;
-      -- What a tenth of the newest rows have is not worth counting, if there are rows enough.
-      SELECT count(*) INTO hits FROM (
-        SELECT t.search_terms FROM %2$s t WHERE t.tenant_id = tenant ORDER BY t.id DESC LIMIT 500
-      ) newest WHERE newest.search_terms @@ wanted;
-      IF hits >= 50 AND EXISTS (
-        SELECT FROM %2$s t WHERE t.tenant_id = tenant ORDER BY t.id DESC OFFSET 5 * most::bigint * 500 / hits LIMIT 1
+      -- What a tenth of the rows have that are looked at in 16 places from the oldest to the newest, and most of the
+      -- places have, is not worth counting, if there are rows enough.
+      first := public.uuid7_moment((SELECT t.id FROM %2$s t WHERE t.tenant_id = tenant ORDER BY t.id LIMIT 1));
+      last := public.uuid7_moment((SELECT t.id FROM %2$s t WHERE t.tenant_id = tenant ORDER BY t.id DESC LIMIT 1));
+      SELECT count(*), count(DISTINCT place) INTO hits, places
+      FROM generate_series(0, 15) place, LATERAL (
+        SELECT t.search_terms FROM %2$s t
+        WHERE t.tenant_id = tenant AND t.id >= public.uuid7_floor(first + (last - first) * place / 16) ORDER BY t.id LIMIT 32
+      ) sample WHERE sample.search_terms @@ wanted;
+      IF places >= 12 AND hits >= 51 AND EXISTS (
+        SELECT FROM %2$s t WHERE t.tenant_id = tenant ORDER BY t.id OFFSET 5 * most::bigint * 512 / hits LIMIT 1
       ) THEN
         ids := NULL;
         ranks := NULL;
         RETURN;
       END IF;
-      -- The index of terms, however many rows PostgreSQL expects; the setting is back when the function returns.
+      -- The index of terms and no other, however many rows PostgreSQL expects: IS NOT DISTINCT FROM is answered by none.
+      -- The setting is back when the function returns.
       PERFORM set_config('enable_indexscan', 'off', true);
       SELECT coalesce(array_agg(found.id), '{}'), coalesce(array_agg(found.rank), '{}') INTO ids, ranks FROM (
         SELECT t.id, ts_rank(t.search_terms, ranking) AS rank FROM %2$s t
-        WHERE t.tenant_id = tenant AND t.search_terms @@ wanted LIMIT most::bigint + 1
+        WHERE t.tenant_id IS NOT DISTINCT FROM tenant AND t.search_terms @@ wanted LIMIT most::bigint + 1
       ) found;
       IF cardinality(ids) > most THEN
         ids := NULL;
@@ -228,6 +244,6 @@ DROP POLICY search ON customers;
 REVOKE SELECT (tenant_id, id) ON orders, customers FROM groundwork_search;
 ALTER TABLE orders DROP COLUMN search_terms;
 ALTER TABLE customers DROP COLUMN search_terms;
-DROP FUNCTION make_searchable, search_query_values, search_query, search_values(uuid, text, jsonb), search_values(uuid, text, text[]),
+DROP FUNCTION make_searchable, uuid7_moment, search_query_values, search_query, search_values(uuid, text, jsonb), search_values(uuid, text, text[]),
   search_text, search_vector, search_value, search_prefix, search_words;
 DROP EXTENSION unaccent;

@@ -83,6 +83,7 @@ func TestSearchesUseTheIndex(t *testing.T) {
 		about := params + "\n" + strings.Join(plans, "\n")
 		gin := regexp.MustCompile(`Bitmap Index Scan on orders_search_terms_idx .*rows=(\d+)`).FindStringSubmatch(strings.Join(plans, "\n"))
 		assert.NotContains(t, about, "Seq Scan on", about)
+		assert.NotContains(t, about, "BitmapAnd", about)
 		if want.isGlance {
 			assert.Nil(t, gin, about)
 		} else if assert.NotNil(t, gin, about) {
