@@ -207,7 +207,7 @@ func parseCustom(text string) (value any, problem string) {
 	}
 	switch v := v.(type) {
 	case json.Number:
-		if f, err := v.Float64(); err != nil || math.Abs(f) > maxNumber {
+		if !NumberInRange(v) {
 			return nil, "is a number out of range"
 		}
 		return v, ""
@@ -220,8 +220,25 @@ func parseCustom(text string) (value any, problem string) {
 	}
 }
 
-// maxNumber is the greatest number inside an object: beyond it a decimal takes absurd space.
-const maxNumber = 1e300
+// The greatest number inside an object, and the least exponent that one may be written with: beyond them a decimal takes
+// absurd space.
+const (
+	maxNumber   = 1e300
+	minExponent = -400
+)
+
+// NumberInRange says whether a number can be kept inside an object.
+func NumberInRange(n json.Number) bool {
+	f, err := n.Float64()
+	if err != nil || math.Abs(f) > maxNumber {
+		return false
+	}
+	if at := strings.IndexAny(n.String(), "eE"); at >= 0 {
+		exponent, err := strconv.Atoi(n.String()[at+1:])
+		return err == nil && exponent >= minExponent
+	}
+	return true
+}
 
 // Position returns where a page ends that ends with this record.
 func (q *Query) Position(e Entity) []any {

@@ -144,6 +144,8 @@ func TestParseQuery_refuses(t *testing.T) {
 		`custom.a="%5Cu0000"`:               {"custom.a", "value", "is not UTF-8 text without NUL"},
 		"custom.a=1e301":                    {"custom.a", "value", "is a number out of range"},
 		"custom.a=-9e999999999":             {"custom.a", "value", "is a number out of range"},
+		"custom.a=1e-999999":                {"custom.a", "value", "is a number out of range"},
+		"custom.a=0E-99999999999999999999":  {"custom.a", "value", "is a number out of range"},
 		"text=%00":                          {"text", "value", "is not UTF-8 text without NUL"},
 		"text=%c3%28":                       {"text", "value", "is not UTF-8 text without NUL"},
 		"text=" + long:                      {"text", "value", "has a value that is too long; at most 1000 bytes"},

@@ -46,6 +46,7 @@ func TestBadBodies(t *testing.T) {
 		"blank_tag":        {`{"name":"a","tags":["x"," "]}`, 422, "validation_failed", []string{"/tags/1"}},
 		"too_many_tags":    {`{"name":"a","tags":["` + strings.Join(strings.Fields(strings.Repeat("t ", 51)), `","`) + `"]}`, 422, "validation_failed", []string{"/tags"}},
 		"absurd_number":    {`{"name":"a","custom":{"n":1e999999}}`, 422, "validation_failed", []string{"/custom/n"}},
+		"vanishing_number": {`{"name":"a","custom":{"n":1e-999999}}`, 422, "validation_failed", []string{"/custom/n"}},
 		"number_too_long":  {`{"name":"a","custom":{"n":` + strings.Repeat("9", 400) + `}}`, 422, "validation_failed", []string{"/custom/n"}},
 		"over_a_megabyte":  {`{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "body_too_large", []string{}},
 		"lone_surrogate":   {`{"name":"\ud800"}`, 201, "", nil},

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/resource"
 )
 
 // maxDepth bounds nesting: deeper documents are attacks or mistakes.
@@ -153,8 +154,7 @@ func noNUL(s, pointer string) error {
 
 // bounded refuses numbers that only a decimal of absurd size could keep.
 func bounded(n json.Number, pointer string) error {
-	f, err := n.Float64()
-	if err == nil && len(n) <= 64 && (f == 0 || (f < 1e300 && f > -1e300)) {
+	if len(n) <= 64 && resource.NumberInRange(n) {
 		return nil
 	}
 	return fault.Values(fault.Violation{Pointer: pointer, Code: "number", Detail: "is a number out of range"})
