@@ -33,6 +33,12 @@ func TestVerify(t *testing.T) {
 		"a unique index for everyone": {`DROP INDEX tickets_code_key; CREATE UNIQUE INDEX tickets_code_key ON tickets (code) WHERE deleted_at IS NULL`, "field code is unique and there is no unique index tickets_code_key"},
 		"a missing table":             {`DROP TABLE tickets`, "there is no table tickets; make migration RESOURCE=tickets writes its migration"},
 		"an unprotected table":        {`ALTER TABLE tickets DISABLE ROW LEVEL SECURITY`, "the table tickets does not force row level security; call protect_tenant_table in its migration"},
+		"a field not searched":        {`SELECT make_searchable('tickets', ARRAY['code'], ARRAY['tags'])`, "the table tickets is not made to be searched as its fields say; SELECT make_searchable('tickets', ARRAY['code', 'title'], ARRAY['tags']) in a migration"},
+		"another order of weights":    {`SELECT make_searchable('tickets', ARRAY['title', 'code'], ARRAY['tags'])`, "the table tickets is not made to be searched as its fields say"},
+		"a list that is not found by": {`SELECT make_searchable('tickets', ARRAY['code', 'title'], ARRAY['custom'])`, "the table tickets is not made to be searched as its fields say"},
+		"no index of terms":           {`DROP INDEX tickets_search_terms_idx`, "the table tickets is not made to be searched as its fields say"},
+		"no find function":            {`DROP FUNCTION find_tickets`, "the table tickets is not made to be searched as its fields say"},
+		"a find function of others":   {`REVOKE EXECUTE ON FUNCTION find_tickets FROM groundwork_app`, "the table tickets is not made to be searched as its fields say"},
 		"an owner without rules":      {`ALTER TABLE tickets NO FORCE ROW LEVEL SECURITY`, "the table tickets does not force row level security"},
 	} {
 		t.Run(name, func(t *testing.T) {
