@@ -25,6 +25,11 @@ const (
 	KeysRead     = "api_keys:read"
 	KeysWrite    = "api_keys:write"
 	AuditRead    = "audit:read"
+	JobsRead     = "jobs:read"
+	JobsWrite    = "jobs:write"
+	// WebhooksRead and WebhooksWrite are about both directions: endpoints and deliveries, sources and inbound events.
+	WebhooksRead  = "webhooks:read"
+	WebhooksWrite = "webhooks:write"
 )
 
 // Role is a role and what it may do.
@@ -45,12 +50,13 @@ type Roles struct {
 func NewRoles(resources []string) *Roles {
 	all := append([]string{
 		TenantRead, TenantWrite, MembersRead, MembersWrite, KeysRead, KeysWrite, AuditRead,
+		JobsRead, JobsWrite, WebhooksRead, WebhooksWrite,
 	}, resources...)
 	slices.Sort(all)
 	all = slices.Compact(all)
 
-	viewer := []string{TenantRead, MembersRead}
-	member := []string{TenantRead, MembersRead}
+	viewer := []string{TenantRead, MembersRead, JobsRead}
+	member := []string{TenantRead, MembersRead, JobsRead, JobsWrite}
 	for _, permission := range resources {
 		switch _, verb, _ := strings.Cut(permission, ":"); verb {
 		case "read":
