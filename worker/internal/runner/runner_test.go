@@ -78,10 +78,10 @@ func TestRunner(t *testing.T) {
 		assert.Contains(t, line, "duration_ms")
 		assert.Contains(t, line, "wait_ms")
 		of := map[string]string{"kind": "test.plain", "queue": "default"}
-		assert.Equal(t, 1, at.counted(t, "jobs_wait_seconds", of))
-		assert.Equal(t, 1, at.counted(t, "jobs_run_seconds", of))
-		assert.Equal(t, 1, at.counted(t, "jobs_attempts_total", map[string]string{"kind": "test.plain", "outcome": "succeeded"}))
-		assert.Zero(t, at.counted(t, "jobs_in_flight", map[string]string{"queue": "default"}))
+		assert.Equal(t, 1, at.counted(t, "groundwork_jobs_wait_seconds", of))
+		assert.Equal(t, 1, at.counted(t, "groundwork_jobs_run_seconds", of))
+		assert.Equal(t, 1, at.counted(t, "groundwork_jobs_attempts_total", map[string]string{"kind": "test.plain", "outcome": "succeeded"}))
+		assert.Zero(t, at.counted(t, "groundwork_jobs_in_flight", map[string]string{"queue": "default"}))
 	})
 	t.Run("picks_up_at_once_when_idle", func(t *testing.T) {
 		t.Parallel()
@@ -128,7 +128,7 @@ func TestRunner(t *testing.T) {
 			w.until(t, id, jobs.Succeeded)
 		}
 		require.Eventually(t, func() bool {
-			return at.counted(t, "jobs_claims_total", map[string]string{"queue": "default"}) == len(refs)
+			return at.counted(t, "groundwork_jobs_claims_total", map[string]string{"queue": "default"}) == len(refs)
 		}, patience, 2*time.Millisecond)
 		mu.Lock()
 		defer mu.Unlock()
@@ -253,7 +253,7 @@ func TestRunner_transactions(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, found, "the effect is there exactly where the job succeeded")
 	}
-	assert.Equal(t, 1, at.counted(t, "jobs_attempts_total", map[string]string{"kind": "test.inside", "outcome": "succeeded"}))
+	assert.Equal(t, 1, at.counted(t, "groundwork_jobs_attempts_total", map[string]string{"kind": "test.inside", "outcome": "succeeded"}))
 }
 
 func TestRunner_cancellation(t *testing.T) {
@@ -410,7 +410,7 @@ func TestQueue(t *testing.T) {
 	t.Parallel()
 	for text, wrong := range map[string]string{
 		"critical=20": "", "none": "", "default": "does not say how many jobs of default", "default=x": "does not say how many",
-		"default=0": "1 to 500", "default=501": "1 to 500", "defualt=1": `there is no "defualt"`, "=1": `there is no ""`,
+		"default=0": "1 to 500", "default=501": "1 to 500", "mail=1": `there is no "mail"`, "=1": `there is no ""`,
 	} {
 		var q runner.Queue
 		err := q.UnmarshalText([]byte(text))
