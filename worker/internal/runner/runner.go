@@ -67,6 +67,7 @@ type Runner struct {
 	leases   *leases
 	progress *progress
 	pools    []pool
+	strange  sync.Map // kinds that were warned of
 
 	halting  sync.Once
 	halted   chan struct{} // closed when nothing is fetched any more
