@@ -11,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/resource"
@@ -83,6 +84,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
+		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, nil), nil, now),
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,

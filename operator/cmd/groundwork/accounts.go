@@ -122,7 +122,7 @@ func (p program) withIdentity(ctx context.Context, fn func(store *postgres.Ident
 	if err := p.settings(&cfg); err != nil {
 		return err
 	}
-	return p.withDatabase(ctx, cfg.DatabaseURL.Reveal(), func(db *postgres.DB) error { return fn(postgres.NewIdentity(db)) })
+	return p.withDatabase(ctx, "DATABASE_URL", cfg.DatabaseURL, func(db *postgres.DB) error { return fn(postgres.NewIdentity(db)) })
 }
 
 // settings reads them from the environment, as the processes do.
@@ -140,11 +140,13 @@ func (p program) settings(cfg any) error {
 	return nil
 }
 
-// withDatabase opens a database for as long as fn runs.
-func (p program) withDatabase(ctx context.Context, url string, fn func(db *postgres.DB) error) (err error) {
-	db, err := postgres.Open(ctx, postgres.Config{URL: url, MaxConnections: 2, Now: p.now})
+// withDatabase opens the database of a setting for as long as fn runs.
+func (p program) withDatabase(
+	ctx context.Context, name string, url config.Secret, fn func(db *postgres.DB) error,
+) (err error) {
+	db, err := postgres.Open(ctx, postgres.Config{URL: url.Reveal(), MaxConnections: 2, Now: p.now})
 	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
+		return fmt.Errorf("open the database of %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return fn(db)

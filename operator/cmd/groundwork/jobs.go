@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/store/postgres"
 )
 
 func jobCommands() []command {
@@ -31,7 +31,7 @@ func jobCommands() []command {
 		},
 		{
 			name: "jobs retry", usage: "ID… | --dead [--queue QUEUE] [--kind KIND]", summary: "have dead jobs run again",
-			detail: "With --dead it is every dead job of a queue, of a kind, or of a kind in a queue; at least one of them is named.",
+			detail:  "With --dead it is every dead job of a queue, of a kind, or of a kind in a queue; at least one of them is named.",
 			prepare: prepareRetry,
 		},
 		{
@@ -58,11 +58,11 @@ func prepareStats(p program, flags *flag.FlagSet) func(ctx context.Context, args
 			t := newTable("QUEUE", "SCHEDULED", "PENDING", "RUNNING", "RETRYING", "DEAD", "OLDEST PENDING", "OLDEST DEAD", "")
 			for _, q := range queues {
 				paused := ""
-				if q.PausedAt != nil {
-					paused = "paused " + age(q.PausedAt, p.now()) + " ago"
+				if q.Paused {
+					paused = "paused"
 				}
 				t.row(q.Queue, number(q.Scheduled), number(q.Pending), number(q.Running), number(q.Retrying), number(q.Dead),
-					age(q.OldestPending, p.now()), age(q.OldestDead, p.now()), paused)
+					age(q.OldestPending), age(q.OldestDead), paused)
 			}
 			t.write(p.out)
 			return nil
@@ -78,7 +78,7 @@ func prepareList(p program, flags *flag.FlagSet) func(ctx context.Context, args 
 	limit := flags.Int("limit", 50, "at most `N`, up to 1000")
 	asJSON := jsonFlag(flags)
 	return func(ctx context.Context, args []string) error {
-		query := jobFilter{Kind: *kind, Queue: *queue, Limit: *limit}
+		query := postgres.OperatorQuery{Query: jobs.Query{Kind: *kind, Queue: *queue}}
 		if err := errors.Join(none(args), checkQueue(*queue)); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func prepareList(p program, flags *flag.FlagSet) func(ctx context.Context, args 
 			}
 		}
 		return p.withOffice(ctx, func(o office) error {
-			found, err := o.list(ctx, query)
+			found, err := o.list(ctx, query, *limit)
 			if err != nil {
 				return err
 			}
@@ -187,14 +187,14 @@ func prepareRetry(p program, flags *flag.FlagSet) func(ctx context.Context, args
 			return usageError("--queue and --kind go with --dead; without it, name the IDs of jobs")
 		case *dead:
 			return p.withOffice(ctx, func(o office) error {
-				n, err := o.retryDead(ctx, *queue, *kind)
+				n, err := o.engine.RetryAllDead(ctx, *kind, *queue, p.now())
 				if err != nil {
 					return err
 				}
 				if *asJSON {
-					return writeJSON(p.out, map[string]int64{"retried": n})
+					return writeJSON(p.out, map[string]int{"retried": n})
 				}
-				fmt.Fprintf(p.out, "%s will run again\n", count(n))
+				fmt.Fprintf(p.out, "%s will run again\n", count(int64(n)))
 				return nil
 			})
 		}
@@ -277,7 +277,9 @@ func queueFlag(flags *flag.FlagSet) *string {
 	return flags.String("queue", "", "only this `QUEUE`: "+strings.Join(jobs.Queues(), ", "))
 }
 
-func kindFlag(flags *flag.FlagSet) *string { return flags.String("kind", "", "only jobs of this `KIND`") }
+func kindFlag(flags *flag.FlagSet) *string {
+	return flags.String("kind", "", "only jobs of this `KIND`")
+}
 
 func checkQueue(name string) error {
 	if name != "" && !slices.Contains(jobs.Queues(), name) {
@@ -339,6 +341,3 @@ func count(n int64) string {
 	}
 	return number(n) + " jobs"
 }
-
-// pollEvery is how often a drain looks.
-const pollEvery = time.Second

@@ -71,21 +71,18 @@ func moment(t *time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05")
 }
 
-// age is how long ago something was, for people: 12s, 7m, 3h, 5d; "-" for never.
-func age(t *time.Time, now time.Time) string {
-	if t == nil || t.IsZero() {
+// age is how long something has been so, for people: 12s, 7m, 3h, 5d; "-" for nothing.
+func age(seconds *float64) string {
+	if seconds == nil {
 		return "-"
 	}
-	switch d := max(now.Sub(*t), 0); {
-	case d < time.Minute:
-		return d.Truncate(time.Second).String()
-	case d < time.Hour:
-		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
-	case d < 48*time.Hour:
-		return strings.TrimSuffix(d.Truncate(time.Hour).String(), "0m0s")
-	default:
-		return days(d)
+	for _, unit := range []struct {
+		seconds float64
+		name    string
+	}{{24 * 3600, "d"}, {3600, "h"}, {60, "m"}} {
+		if *seconds >= 2*unit.seconds { // 90 minutes say more than 1 hour
+			return strconv.Itoa(int(*seconds/unit.seconds)) + unit.name
+		}
 	}
+	return strconv.Itoa(int(*seconds)) + "s"
 }
-
-func days(d time.Duration) string { return strconv.Itoa(int(d/(24*time.Hour))) + "d" }

@@ -137,8 +137,8 @@ func (p program) overview(w io.Writer, group string) {
 Each takes --help. --json writes JSON, for machines.
 
 Environment (each may also be given as NAME_FILE, the path of a file that holds the value):
-  SYSTEM_DATABASE_URL   jobs: PostgreSQL as groundwork_system, the role that sees the jobs of all organizations
-  DATABASE_URL          tenants, users: PostgreSQL as groundwork_app
+  DATABASE_URL          PostgreSQL as groundwork_app
+  SYSTEM_DATABASE_URL   jobs: PostgreSQL as groundwork_system, which sees the jobs of all organizations
 
 Exit codes: 0 done, 1 failed or not all of it done, 2 wrong usage.
 `)

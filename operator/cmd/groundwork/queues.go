@@ -16,10 +16,10 @@ func queueCommands() []command {
 		{
 			name: "jobs pause", usage: "QUEUE", summary: "start no more jobs of a queue",
 			detail:  "What runs goes on to its end, and what is enqueued waits. jobs drain waits until nothing runs any more.",
-			prepare: preparePause(true),
+			prepare: preparePause("paused", office.pause),
 		},
 		{
-			name: "jobs resume", usage: "QUEUE", summary: "start the jobs of a paused queue again", prepare: preparePause(false),
+			name: "jobs resume", usage: "QUEUE", summary: "start the jobs of a paused queue again", prepare: preparePause("running", office.resume),
 		},
 		{
 			name: "jobs drain", usage: "QUEUE [--timeout DURATION]", summary: "wait until a queue has nothing to do",
@@ -30,7 +30,9 @@ func queueCommands() []command {
 	}
 }
 
-func preparePause(paused bool) func(p program, flags *flag.FlagSet) func(ctx context.Context, args []string) error {
+func preparePause(
+	state string, act func(o office, ctx context.Context, queue string) error,
+) func(p program, flags *flag.FlagSet) func(ctx context.Context, args []string) error {
 	return func(p program, flags *flag.FlagSet) func(ctx context.Context, args []string) error {
 		asJSON := jsonFlag(flags)
 		return func(ctx context.Context, args []string) error {
@@ -39,18 +41,21 @@ func preparePause(paused bool) func(p program, flags *flag.FlagSet) func(ctx con
 				return err
 			}
 			return p.withOffice(ctx, func(o office) error {
-				if err := o.pause(ctx, queue, paused); err != nil {
+				if err := act(o, ctx, queue); err != nil {
 					return err
 				}
 				if *asJSON {
-					return writeJSON(p.out, map[string]any{"queue": queue, "paused": paused})
+					return writeJSON(p.out, map[string]string{"queue": queue, "state": state})
 				}
-				fmt.Fprintf(p.out, "%s is %s\n", queue, map[bool]string{true: "paused", false: "running"}[paused])
+				fmt.Fprintf(p.out, "%s is %s\n", queue, state)
 				return nil
 			})
 		}
 	}
 }
+
+// pollEvery is how often a drain looks.
+const pollEvery = time.Second
 
 // progress is a line of a drain.
 type progress struct {
