@@ -53,8 +53,8 @@ type said struct {
 	out, err string
 }
 
-// command is a run of the program that was not started yet.
-func command(t *testing.T, environ []string, args ...string) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
+// prepared is a run of the program that was not started yet.
+func prepared(t *testing.T, environ []string, args ...string) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()
 	var out, wrong bytes.Buffer
 	c := exec.CommandContext(t.Context(), os.Args[0], args...)
@@ -65,7 +65,7 @@ func command(t *testing.T, environ []string, args ...string) (*exec.Cmd, *bytes.
 
 func run(t *testing.T, environ []string, args ...string) said {
 	t.Helper()
-	c, out, wrong := command(t, environ, args...)
+	c, out, wrong := prepared(t, environ, args...)
 	err := c.Run()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {

@@ -157,7 +157,7 @@ func TestQueues(t *testing.T) {
 		assert.Contains(t, timedOut.err, "--timeout")
 
 		attempt := s.begin(t, tenant, id)
-		c, out, wrong := command(t, s.environ, "jobs", "drain", "transfers", "--timeout", "2m")
+		c, out, wrong := prepared(t, s.environ, "jobs", "drain", "transfers", "--timeout", "2m")
 		require.NoError(t, c.Start())
 		s.end(t, jobs.Outcome{Attempt: attempt, State: jobs.Succeeded})
 		require.NoError(t, c.Wait(), wrong.String())
@@ -175,7 +175,7 @@ func TestQueues(t *testing.T) {
 		t.Parallel()
 		s := newSite(t)
 		s.enqueue(t, s.TenantID(t), chore{Name: "a"})
-		c, _, wrong := command(t, s.environ, "jobs", "drain", "transfers", "--timeout", "10m")
+		c, _, wrong := prepared(t, s.environ, "jobs", "drain", "transfers", "--timeout", "10m")
 		c.Stdout = nil
 		lines, err := c.StdoutPipe()
 		require.NoError(t, err)

@@ -129,7 +129,7 @@ func (p program) overview(w io.Writer, group string) {
 	t := newTable()
 	for _, c := range commands() {
 		if group == "" || strings.HasPrefix(c.name, group+" ") {
-			t.row("  groundwork "+c.name+" "+c.usage, c.summary)
+			t.row("  groundwork "+c.name, c.summary)
 		}
 	}
 	t.write(w)

@@ -45,7 +45,7 @@ func TestHelp(t *testing.T) {
 	t.Run("fits_a_terminal", func(t *testing.T) {
 		t.Parallel()
 		for line := range strings.Lines(run(t, nil, "--help").out) {
-			assert.LessOrEqual(t, len([]rune(line)), 160, line)
+			assert.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 120, line)
 		}
 	})
 }
