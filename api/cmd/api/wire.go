@@ -33,6 +33,8 @@ type process struct {
 	api  *httpapi.API
 	keys *signingkeys.Keyring
 	used *apikeys.Service
+	// bells tell schedulers of new jobs and workers of cancelled ones.
+	bells *redis.Bells
 }
 
 // wire builds the API on its backend.
@@ -73,6 +75,11 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	}, sessions.Config{RefreshTTL: cfg.RefreshTokenTTL, SessionTTL: cfg.SessionTTL})
 
+	bells := redis.NewBells(base.Redis)
+	tellCancel := func(ctx context.Context, ref jobs.Ref) {
+		base.DB.AfterCommit(ctx, "", func() { bells.Cancel(ref) })
+	}
+
 	proxies := make([]string, len(cfg.TrustedProxies))
 	for i, prefix := range cfg.TrustedProxies {
 		proxies[i] = prefix.String()
@@ -84,7 +91,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
-		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, nil), nil, now),
+		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, bells.Wake), tellCancel, now),
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,
@@ -111,5 +118,5 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		},
 		Now: now,
 	})
-	return &process{api: api, keys: keys, used: apiKeys}, nil
+	return &process{api: api, keys: keys, used: apiKeys, bells: bells}, nil
 }
