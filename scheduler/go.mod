@@ -7,6 +7,7 @@ require (
 	github.com/groundwork-saas/groundwork/platform v0.0.0
 	github.com/groundwork-saas/groundwork/store v0.0.0
 	github.com/prometheus/client_golang v1.25.0
+	github.com/robfig/cron/v3 v3.0.1
 	github.com/sirupsen/logrus v1.10.2
 )
 

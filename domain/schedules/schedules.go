@@ -77,6 +77,9 @@ func (s Schedule) Check() error {
 			return fmt.Errorf("schedules: %s: %w", s.Name, err)
 		}
 	}
+	if s.Rule.Next(WallOf(time.Unix(0, 0))).IsZero() {
+		return fmt.Errorf("schedules: %s: %s never comes", s.Name, s.Rule)
+	}
 	if s.Spread < 0 || s.Spread > maxSpread {
 		return fmt.Errorf("schedules: %s: Spread is 0 to %s", s.Name, maxSpread)
 	}
