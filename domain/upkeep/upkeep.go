@@ -78,33 +78,29 @@ type Expiry struct {
 	Name string
 	// Keep is how long it is kept after it has expired.
 	Keep time.Duration
-	// Remove removes up to limit that expired before a time, and says how many.
-	Remove func(ctx context.Context, before time.Time, limit int) (int, error)
+	// Remove removes up to limit of those that expired longer ago than that, and says how many.
+	Remove func(ctx context.Context, keep time.Duration, limit int) (int64, error)
 }
 
 // expireBatch is how many rows one transaction removes.
 const expireBatch = 1000
 
-// Expirer removes what has expired.
-type Expirer struct {
-	Expiries []Expiry
-	Now      func() time.Time
-}
+// Expiries are removed in their order.
+type Expiries []Expiry
 
-// Run removes all that has expired. report is told how many of them are gone so far.
-func (e Expirer) Run(ctx context.Context, report func(done int64)) (Removed, error) {
-	removed, total := Removed{}, 0
-	for _, expiry := range e.Expiries {
-		before := e.Now().Add(-expiry.Keep)
-		for n := expireBatch; n >= expireBatch; {
+// Remove removes all that has expired. report is told how many of them are gone so far.
+func (e Expiries) Remove(ctx context.Context, report func(done int64)) (Removed, error) {
+	removed, total := Removed{}, int64(0)
+	for _, expiry := range e {
+		for n := int64(expireBatch); n >= expireBatch; {
 			var err error
-			if n, err = expiry.Remove(ctx, before, expireBatch); err != nil {
+			if n, err = expiry.Remove(ctx, expiry.Keep, expireBatch); err != nil {
 				return removed, fmt.Errorf("remove expired %s: %w", expiry.Name, err)
 			}
 			if n > 0 {
-				removed[expiry.Name] += n
+				removed[expiry.Name] += int(n)
 				total += n
-				report(int64(total))
+				report(total)
 			}
 		}
 	}

@@ -30,5 +30,9 @@ SELECT protect_tenant_table('schedule_times', 'SELECT');
 CREATE POLICY system ON schedule_times TO groundwork_system USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT, DELETE ON schedule_times TO groundwork_system;
 
+-- What has expired is removed by its time.
+CREATE INDEX refresh_tokens_expires_at_idx ON refresh_tokens (expires_at);
+
 -- +goose Down
+DROP INDEX refresh_tokens_expires_at_idx;
 DROP TABLE schedule_times, schedule_cursors;

@@ -29,6 +29,8 @@ const (
 	sweepEvery = 10 * time.Second
 	// tendEvery is how often leases and lists are looked after.
 	tendEvery = time.Second
+	// countEvery is how often jobs are counted.
+	countEvery = 15 * time.Second
 	// overdue is how long a job may be on its way from the list to its claim before it is handed over again.
 	overdue = 5 * time.Second
 	// actWithin bounds one pick or sweep, so that a database or a Redis that hangs is noticed.
@@ -48,12 +50,22 @@ const (
 type Config struct {
 	Backlog jobs.Backlog
 	Buffer  jobs.Buffer
+	// Count counts the jobs that are not over; nil counts none.
+	Count func(ctx context.Context) ([]Count, error)
 	// Queues are those to serve; nil is all.
 	Queues   []string
 	Log      *logrus.Logger
 	Registry prometheus.Registerer
 	// Now is the process's clock, for durations only.
 	Now func() time.Time
+}
+
+// Count is how many jobs of a queue are in a state, and since when the oldest one is: since it was due, or since it died.
+type Count struct {
+	Queue  string
+	State  jobs.State
+	Jobs   int64
+	Oldest time.Duration
 }
 
 // Dispatcher serves queues.
@@ -104,6 +116,9 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	running.Go(func() { d.every(ctx, tendEvery, k.expire) })
 	running.Go(func() { d.every(ctx, poll, k.watch) })
 	running.Go(func() { d.every(ctx, sweepEvery, k.sweep) })
+	if d.Count != nil {
+		running.Go(func() { d.every(ctx, countEvery, k.count) })
+	}
 	running.Wait()
 }
 

@@ -149,3 +149,30 @@ func (k *keeper) sweep(ctx context.Context) error {
 	k.redis.worked("sweep")
 	return nil
 }
+
+// count measures what waits. What is not counted any more is 0.
+func (k *keeper) count(ctx context.Context) error {
+	counts, err := k.Count(ctx)
+	if err != nil {
+		return k.sql.failed("count", err)
+	}
+	k.sql.worked("count")
+	k.metrics.depth.Reset()
+	oldest := make(map[string]time.Duration, len(k.Queues))
+	for _, queue := range k.Queues {
+		oldest[queue] = 0
+		for _, state := range []jobs.State{jobs.Scheduled, jobs.Pending, jobs.Dispatched, jobs.Running, jobs.Retrying, jobs.Dead} {
+			k.metrics.depth.WithLabelValues(queue, string(state)).Set(0)
+		}
+	}
+	for _, c := range counts {
+		k.metrics.depth.WithLabelValues(c.Queue, string(c.State)).Set(float64(c.Jobs))
+		if c.State.Public() == jobs.Pending {
+			oldest[c.Queue] = max(oldest[c.Queue], c.Oldest)
+		}
+	}
+	for queue, age := range oldest {
+		k.metrics.oldest.WithLabelValues(queue).Set(age.Seconds())
+	}
+	return nil
+}

@@ -6,6 +6,8 @@ import (
 
 // metrics are what the dispatcher measures of itself. docs/jobs.md says what each is for.
 type metrics struct {
+	depth       *prometheus.GaugeVec
+	oldest      *prometheus.GaugeVec
 	listLength  *prometheus.GaugeVec
 	picked      *prometheus.CounterVec
 	pickSeconds *prometheus.HistogramVec
@@ -22,6 +24,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	gauge := func(name, help string) prometheus.GaugeOpts { return prometheus.GaugeOpts{Name: "groundwork_jobs_" + name, Help: help} }
 	queue := []string{"queue"}
 	m := &metrics{
+		depth:      prometheus.NewGaugeVec(gauge("depth", "Jobs that are not over, by queue and state."), []string{"queue", "state"}),
+		oldest:     prometheus.NewGaugeVec(gauge("oldest_pending_seconds", "How long the oldest job that waits for a worker has been due, by queue."), queue),
 		listLength: prometheus.NewGaugeVec(gauge("list_length", "Jobs in the queue's list in Redis that no worker has taken."), queue),
 		picked:     prometheus.NewCounterVec(counter("picked_total", "Jobs handed over to Redis, by queue."), queue),
 		pickSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -35,6 +39,6 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		losses:   prometheus.NewCounter(counter("redis_losses_total", "Times that Redis lost what was in it, or may have.")),
 		away:     prometheus.NewGaugeVec(gauge("away", "1 while the dispatcher waits for PostgreSQL or Redis, by which."), []string{"part"}),
 	}
-	registry.MustRegister(m.listLength, m.picked, m.pickSeconds, m.promoted, m.recalled, m.expired, m.swept, m.losses, m.away)
+	registry.MustRegister(m.depth, m.oldest, m.listLength, m.picked, m.pickSeconds, m.promoted, m.recalled, m.expired, m.swept, m.losses, m.away)
 	return m
 }
