@@ -20,8 +20,12 @@ type metrics struct {
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
-	counter := func(name, help string) prometheus.CounterOpts { return prometheus.CounterOpts{Name: "groundwork_jobs_" + name, Help: help} }
-	gauge := func(name, help string) prometheus.GaugeOpts { return prometheus.GaugeOpts{Name: "groundwork_jobs_" + name, Help: help} }
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Name: "groundwork_jobs_" + name, Help: help}
+	}
+	gauge := func(name, help string) prometheus.GaugeOpts {
+		return prometheus.GaugeOpts{Name: "groundwork_jobs_" + name, Help: help}
+	}
 	queue := []string{"queue"}
 	m := &metrics{
 		depth:      prometheus.NewGaugeVec(gauge("depth", "Jobs that are not over, by queue and state."), []string{"queue", "state"}),
