@@ -7,6 +7,7 @@ require (
 	github.com/groundwork-saas/groundwork/domain v0.0.0
 	github.com/groundwork-saas/groundwork/platform v0.0.0
 	github.com/groundwork-saas/groundwork/store v0.0.0
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/robfig/cron/v3 v3.0.1
 	github.com/sirupsen/logrus v1.10.2
@@ -22,7 +23,6 @@ require (
 	github.com/groundwork-saas/groundwork/migrations v0.0.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
-	github.com/jackc/pgx/v5 v5.12.0 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/jinzhu/inflection v1.0.0 // indirect
 	github.com/jinzhu/now v1.1.5 // indirect
