@@ -62,9 +62,10 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine, 
 	}
 	e := &engine{system: system, redis: client, bells: redis.NewBells(client)} //nolint:contextcheck // they end with Close
 	tenants := postgres.NewJobs(p.base.Router, e.bells.Wake)
+	desk := postgres.NewJobEngine(system, tenants)
 	e.runner, err = runner.New(runner.Config{ //nolint:contextcheck // jobs end with the runner, not with its making
-		Handlers: jobs.Handlers(jobs.Needs{}),
-		Desk:     postgres.NewJobEngine(system, tenants), Effects: tenants,
+		Handlers: jobs.Handlers(jobs.Needs{Trash: p.trash(), Expiries: p.expiries(system, desk)}),
+		Desk:     desk, Effects: tenants,
 		Queues: queues, Fetch: e.fetch(p.log), OnCancel: e.bells.OnCancel,
 		Name: workerName(), Lease: p.cfg.JobLease, Log: p.log, Registry: p.registry, Now: p.now,
 	})

@@ -6,12 +6,19 @@ package jobs
 
 import (
 	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/upkeep"
 )
 
 // Needs are what the handlers need.
-type Needs struct{}
+type Needs struct {
+	Trash    upkeep.Trash
+	Expiries upkeep.Expiries
+}
 
 // Handlers are all that this worker runs. A kind stands here once.
-func Handlers(Needs) []jobs.Handler {
-	return []jobs.Handler{}
+func Handlers(needs Needs) []jobs.Handler {
+	return []jobs.Handler{
+		PurgeTrash(needs.Trash),
+		Expire(needs.Expiries),
+	}
 }
