@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sirupsen/logrus"
 	"github.com/ulule/limiter/v3"
 
 	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
@@ -14,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/resource"
@@ -35,13 +33,13 @@ type process struct {
 	api  *httpapi.API
 	keys *signingkeys.Keyring
 	used *apikeys.Service
+	// bells tell schedulers of new jobs and workers of cancelled ones.
+	bells *redis.Bells
 }
 
 // wire builds the API on its backend.
-func wire(
-	ctx context.Context, cfg settings, base *backend.Backend, limiting redis.Engine,
-	registry prometheus.Registerer, log *logrus.Logger, now func() time.Time,
-) (*process, error) {
+func wire(ctx context.Context, cfg settings, base *backend.Process, limiting redis.Engine) (*process, error) {
+	now := base.Now
 	definitions := catalog.All()
 	if err := base.DB.Verify(ctx, definitions); err != nil {
 		return nil, fmt.Errorf("the resources do not fit the database:\n%w", err)
@@ -77,6 +75,11 @@ func wire(
 		Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	}, sessions.Config{RefreshTTL: cfg.RefreshTokenTTL, SessionTTL: cfg.SessionTTL})
 
+	bells := redis.NewBells(base.Redis)
+	tellCancel := func(ctx context.Context, ref jobs.Ref) {
+		base.DB.AfterCommit(ctx, "", func() { bells.Cancel(ref) })
+	}
+
 	proxies := make([]string, len(cfg.TrustedProxies))
 	for i, prefix := range cfg.TrustedProxies {
 		proxies[i] = prefix.String()
@@ -88,6 +91,7 @@ func wire(
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
+		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, bells.Wake), tellCancel, now),
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,
@@ -106,13 +110,13 @@ func wire(
 		Idempotency: postgres.NewIdempotency(base.Router),
 		Limiter:     limiting,
 		Sealer:      base.Sealer,
-		Log:         log,
-		Metrics:     metrics.NewHTTP(registry),
+		Log:         base.Log,
+		Metrics:     metrics.NewHTTP(base.Registry),
 		CountStatements: func(ctx context.Context) (context.Context, func() int64) {
 			ctx, stats := postgres.WithStats(ctx)
 			return ctx, stats.Statements
 		},
 		Now: now,
 	})
-	return &process{api: api, keys: keys, used: apiKeys}, nil
+	return &process{api: api, keys: keys, used: apiKeys, bells: bells}, nil
 }
