@@ -97,7 +97,11 @@ func (s *S3) Put(ctx context.Context, key string, r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("read the contents: %w", err)
 	}
-	options := minio.PutObjectOptions{ContentType: "application/octet-stream", PartSize: partSize, SendContentMd5: false}
+	// Each request's digest goes in a header, which is signed. The other way, signatures within the body, is used without
+	// TLS only, not understood by every store, and sends an empty content without its length.
+	options := minio.PutObjectOptions{
+		ContentType: "application/octet-stream", PartSize: partSize, SendContentMd5: true, DisableContentSha256: true,
+	}
 	if len(head) < smallContent {
 		_, err = s.client.PutObject(ctx, s.bucket, key, bytes.NewReader(head), int64(len(head)), options)
 	} else {
