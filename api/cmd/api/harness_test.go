@@ -55,7 +55,7 @@ func newStack(t *testing.T, change ...func(*settings)) *stack {
 	var cfg settings
 	require.NoError(t, config.Load(&cfg, nil, []string{
 		"DATABASE_URL=" + s.AppURL, "REDIS_URL=redis://127.0.0.1:1", "MASTER_KEY=" + masterKey,
-		"RATE_LIMIT_ADDRESS=100000/1s", "RATE_LIMIT_ACCOUNT=1000/1s", "DATABASE_MAX_CONNECTIONS=12",
+		"FILES_DIR=" + t.TempDir(), "RATE_LIMIT_ADDRESS=100000/1s", "RATE_LIMIT_ACCOUNT=1000/1s", "DATABASE_MAX_CONNECTIONS=12",
 	}))
 	for _, c := range change {
 		c(&cfg)

@@ -100,7 +100,7 @@ func describe(r *Route, definitions map[string]*resource.Definition) openapi.Rou
 	described := openapi.Route{
 		Method: r.Method, Path: r.Template(), Permission: r.Permission, Summary: r.Summary, Status: r.Status,
 		Body: r.Body, Answer: r.Answer, Patch: r.Patch, List: r.IsList, Secret: r.Secret, Versioned: r.Versioned,
-		MaxBody: r.MaxBody, Params: r.Params, Filters: r.ReadsQuery && r.IsList,
+		Upload: r.Upload, Binary: r.Binary, MaxBody: r.MaxBody, Params: r.Params, Filters: r.ReadsQuery && r.IsList,
 		Resource: definitions[capability(r.Path)],
 	}
 	switch r.Access {
@@ -140,6 +140,12 @@ func capabilities() map[string]openapi.Capability {
 			Name:        "API keys",
 			Description: "Credentials for programs. A key may do what its scopes say, and is shown once, when it is made or rotated.",
 		},
+		"files": {
+			Name: "Files",
+			Description: "Upload, download and share files. Transfers are streamed, and take as long as they take while bytes move. " +
+				"Their contents never change; deleted files stay in the trash for a while.",
+		},
+		"usage":        {Name: "Organization", Description: ""},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }
@@ -157,6 +163,9 @@ func parameters() map[string]*openapi.Schema {
 		return &openapi.Schema{Type: openapi.Types{"string"}, Format: "date-time", Description: description}
 	}
 	return map[string]*openapi.Schema{
+		"purpose":      text("Only those made for this: upload, export, errors, report."),
+		"content_type": text("Only those that hold this, such as text/csv."),
+		"token":        {Type: openapi.Types{"string"}, MaxLength: new(int64(512)), Description: "The token of a link, which stands in its URL."},
 		"action":      text("Only this act, such as customer.updated."),
 		"resource":    text("Only what was done to records of this kind, such as customer."),
 		"resource_id": id("Only what was done to this record."),
