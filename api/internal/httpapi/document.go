@@ -166,11 +166,11 @@ func parameters() map[string]*openapi.Schema {
 		"purpose":      text("Only those made for this: upload, export, errors, report."),
 		"content_type": text("Only those that hold this, such as text/csv."),
 		"token":        {Type: openapi.Types{"string"}, MaxLength: new(int64(512)), Description: "The token of a link, which stands in its URL."},
-		"action":      text("Only this act, such as customer.updated."),
-		"resource":    text("Only what was done to records of this kind, such as customer."),
-		"resource_id": id("Only what was done to this record."),
-		"actor_id":    id("Only what this user or API key did."),
-		"from":        moment("Only what was done then or later."),
-		"to":          moment("Only what was done before."),
+		"action":       text("Only this act, such as customer.updated."),
+		"resource":     text("Only what was done to records of this kind, such as customer."),
+		"resource_id":  id("Only what was done to this record."),
+		"actor_id":     id("Only what this user or API key did."),
+		"from":         moment("Only what was done then or later."),
+		"to":           moment("Only what was done before."),
 	}
 }

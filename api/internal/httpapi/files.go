@@ -198,7 +198,6 @@ func (h fileHandler) link(c *Call) error {
 	if err != nil {
 		return err
 	}
-	c.SetHeader("Location", Base+"/files/"+id.String())
 	return c.Answer(http.StatusOK, fileLink{
 		URL: h.publicURL + Base + "/files/download?token=" + url.QueryEscape(token), ExpiresAt: expires,
 	})

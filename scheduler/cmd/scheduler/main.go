@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
 	"github.com/groundwork-saas/groundwork/platform/config"
 	"github.com/groundwork-saas/groundwork/platform/lifecycle"
@@ -18,12 +19,14 @@ import (
 	"github.com/groundwork-saas/groundwork/platform/ops"
 	"github.com/groundwork-saas/groundwork/scheduler/internal/upkeep"
 	"github.com/groundwork-saas/groundwork/store/backend"
+	"github.com/groundwork-saas/groundwork/store/blobs"
 	"github.com/groundwork-saas/groundwork/store/postgres"
 )
 
 // settings are what the scheduler is told.
 type settings struct {
 	config.Common
+	config.Files
 	// OpsAddr is where operators find health, metrics and profiles; never public.
 	OpsAddr config.Address `env:"SCHEDULER_OPS_ADDR" default:":9092" help:"Where health, metrics and profiles are served; never public."`
 	// SigningKeyLife is how long a key signs tokens before the next one takes over.
@@ -55,6 +58,13 @@ func run(ctx context.Context) error {
 	}
 	keys := signingkeys.NewKeyring(postgres.NewSigningKeys(base.DB, base.Sealer), func([]signingkeys.Key) error { return nil }, time.Now,
 		signingkeys.Config{RotateEvery: cfg.SigningKeyLife})
+	contents, err := blobs.Open(cfg.Files)
+	if err != nil {
+		return err
+	}
+	old := files.Upkeep{
+		Store: postgres.NewSystemFiles(base.DB), Contents: contents, RetainFor: cfg.FilesRetainDeleted, Now: time.Now,
+	}
 	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: base.Checks()})
 	return lifecycle.Run(ctx, cfg.ShutdownTimeout,
 		base.Component(),
@@ -63,8 +73,21 @@ func run(ctx context.Context) error {
 			upkeep.Duty{Name: "partitions", Every: 6 * time.Hour, Run: base.DB.EnsurePartitions},
 			upkeep.Duty{Name: "signing keys", Every: time.Hour, Run: keys.Maintain},
 			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(keys, log)},
+			upkeep.Duty{Name: "trash of files", Every: time.Hour, Run: counted(log, "files were removed for good", old.Purge)},
+			upkeep.Duty{Name: "contents without a file", Every: 6 * time.Hour, Run: counted(log, "contents that no file has were removed", old.Sweep)},
 		),
 	)
+}
+
+// counted returns the duty to do something many times, and logs how many.
+func counted(log *logrus.Logger, what string, do func(context.Context) (int, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		n, err := do(ctx)
+		if n > 0 {
+			log.WithField("count", n).Info(what)
+		}
+		return err
+	}
 }
 
 // reseal returns the duty to seal anew what was sealed with an older key of the master key than the one that seals now.
