@@ -44,6 +44,10 @@ var made = map[string]func(t *testing.T, o owner) string{
 		t.Helper()
 		return o.enqueue(t, chore{Name: "secret"}).String()
 	},
+	"/files": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.upload(t, "secret.txt", "a secret").text("id")
+	},
 	"/me/sessions": func(t *testing.T, o owner) string {
 		t.Helper()
 		return o.must(t, http.StatusOK, http.MethodGet, "/me/sessions", nil).text("data", 0, "id")

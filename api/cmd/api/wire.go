@@ -11,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/members"
@@ -19,11 +20,13 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
 	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/platform/mediatype"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 	"github.com/groundwork-saas/groundwork/platform/passwords"
 	"github.com/groundwork-saas/groundwork/platform/tokens"
 	"github.com/groundwork-saas/groundwork/platform/validate"
 	"github.com/groundwork-saas/groundwork/store/backend"
+	"github.com/groundwork-saas/groundwork/store/blobs"
 	"github.com/groundwork-saas/groundwork/store/postgres"
 	"github.com/groundwork-saas/groundwork/store/redis"
 )
@@ -79,6 +82,13 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	tellCancel := func(ctx context.Context, ref jobs.Ref) {
 		base.DB.AfterCommit(ctx, "", func() { bells.Cancel(ref) })
 	}
+	contents, err := blobs.Open(cfg.Files)
+	if err != nil {
+		return nil, err
+	}
+	kept := files.NewService(files.Needs{
+		Store: postgres.NewFiles(base.Router), Contents: contents, Sniff: mediatype.Of, Sealer: base.Sealer, Now: now,
+	}, files.Config{MaxBytes: int64(cfg.FilesMaxBytes), QuotaBytes: int64(cfg.FilesQuotaBytes), Types: cfg.FilesTypes})
 
 	proxies := make([]string, len(cfg.TrustedProxies))
 	for i, prefix := range cfg.TrustedProxies {
@@ -86,12 +96,14 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}
 	api := httpapi.New(httpapi.Config{ //nolint:contextcheck // each request brings a context of its own
 		CORSOrigins: cfg.CORSOrigins, TrustedProxies: proxies, RequestTimeout: cfg.RequestTimeout,
+		TransferTimeout: cfg.TransferTimeout, PublicURL: cfg.PublicURL,
 		TenantRate: limits.Rate(cfg.RateLimitTenant), KeyRate: limits.Rate(cfg.RateLimitKey),
 		AddressRate: limits.Rate(cfg.RateLimitAddress),
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
 		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, bells.Wake), tellCancel, now),
+		Files:     kept,
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,

@@ -103,7 +103,7 @@ func describe(r *Route, definitions map[string]*resource.Definition) openapi.Rou
 	described := openapi.Route{
 		Method: r.Method, Path: r.Template(), Permission: r.Permission, Summary: r.Summary, Status: r.Status,
 		Body: r.Body, Answer: r.Answer, Patch: r.Patch, List: r.IsList, Secret: r.Secret, Versioned: r.Versioned,
-		MaxBody: r.MaxBody, Params: r.Params, Filters: r.ReadsQuery && r.IsList,
+		Upload: r.Upload, Binary: r.Binary, MaxBody: r.MaxBody, Params: r.Params, Filters: r.ReadsQuery && r.IsList,
 		Resource: definitions[capability(r.Path)],
 	}
 	switch r.Access {
@@ -148,6 +148,12 @@ func capabilities() map[string]openapi.Capability {
 			Description: "Work that is done in the background. What answers 202 names its job: read it until its state is `succeeded`, " +
 				"`dead` or `cancelled`. Jobs that have ended are kept for a while.",
 		},
+		"files": {
+			Name: "Files",
+			Description: "Upload, download and share files. Transfers are streamed, and take as long as they take while bytes move. " +
+				"Their contents never change; deleted files stay in the trash for a while.",
+		},
+		"usage":        {Name: "Organization", Description: ""},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }
@@ -179,15 +185,18 @@ func parameters() map[string]*openapi.Schema {
 			Type: openapi.Types{"array"}, Items: oneOf(jobStates()), MaxItems: &most,
 			Description: "Only those in one of these states.",
 		},
-		"jobs.kind":   text("Only those of this kind, such as transfers.import."),
-		"jobs.queue":  queue,
-		"jobs.from":   moment("Only those that were enqueued then or later."),
-		"jobs.to":     moment("Only those that were enqueued before."),
-		"action":      text("Only this act, such as customer.updated."),
-		"resource":    text("Only what was done to records of this kind, such as customer."),
-		"resource_id": id("Only what was done to this record."),
-		"actor_id":    id("Only what this user or API key did."),
-		"from":        moment("Only what was done then or later."),
-		"to":          moment("Only what was done before."),
+		"jobs.kind":    text("Only those of this kind, such as transfers.import."),
+		"jobs.queue":   queue,
+		"jobs.from":    moment("Only those that were enqueued then or later."),
+		"jobs.to":      moment("Only those that were enqueued before."),
+		"action":       text("Only this act, such as customer.updated."),
+		"resource":     text("Only what was done to records of this kind, such as customer."),
+		"resource_id":  id("Only what was done to this record."),
+		"actor_id":     id("Only what this user or API key did."),
+		"from":         moment("Only what was done then or later."),
+		"to":           moment("Only what was done before."),
+		"purpose":      text("Only those made for this: upload, export, errors, report."),
+		"content_type": text("Only those that hold this, such as text/csv."),
+		"token":        {Type: openapi.Types{"string"}, MaxLength: new(int64(512)), Description: "The token of a link, which stands in its URL."},
 	}
 }
