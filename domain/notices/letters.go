@@ -20,6 +20,9 @@ var templates embed.FS
 // choice of it.
 const language = "en"
 
+// words is the template with what the layouts themselves say.
+const words = "words"
+
 // Values are what a mail's text may speak of. What people wrote is cleaned before a template sees it: it can be
 // neither a link nor a line of its own.
 type Values struct {
@@ -43,6 +46,8 @@ type Letters struct {
 	texts   map[string]*template.Template
 	plain   *template.Template
 	html    *htmltemplate.Template
+	// fallback is what stands before the link for those whose program shows no button.
+	fallback string
 }
 
 // parts are the blocks that the template of each mail has; all but subject, title, body and why may be empty.
@@ -58,12 +63,19 @@ func NewLetters(product Product) (*Letters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the mails' templates: %w", err)
 	}
+	var fallback strings.Builder
 	functions := template.FuncMap{"time": moment, "day": day, "hours": lifetime}
 	for _, f := range files {
 		name := strings.TrimSuffix(f.Name(), ".txt")
 		t, err := template.New(name).Funcs(functions).Option("missingkey=error").ParseFS(templates, path.Join(folder, f.Name()))
 		if err != nil {
 			return nil, fmt.Errorf("read the mail %s: %w", name, err)
+		}
+		if name == words {
+			if err := t.ExecuteTemplate(&fallback, "fallback", nil); err != nil {
+				return nil, fmt.Errorf("read the layouts' words: %w", err)
+			}
+			continue
 		}
 		for _, part := range parts() {
 			if t.Lookup(part) == nil {
@@ -72,6 +84,7 @@ func NewLetters(product Product) (*Letters, error) {
 		}
 		l.texts[name] = t
 	}
+	l.fallback = fallback.String()
 	if l.plain, err = template.New("layout.txt").Funcs(template.FuncMap{"wrap": wrap, "upper": strings.ToUpper}).
 		ParseFS(templates, "templates/layout.txt"); err != nil {
 		return nil, fmt.Errorf("read the layout of text: %w", err)
@@ -97,7 +110,7 @@ type content struct {
 	Subject, Preheader, Title, Why string
 	Body, After                    []string
 	Facts                          []fact
-	Action, Link                   string
+	Action, Link, Fallback         string
 }
 
 type fact struct{ Label, Value string }
@@ -126,7 +139,7 @@ func (l *Letters) Write(name string, values Values) (Mail, error) {
 		Language: language, Product: values.Product, ProductURL: values.ProductURL,
 		Subject: said["subject"], Preheader: said["preheader"], Title: said["title"], Why: said["why"],
 		Body: paragraphs(said["body"]), After: paragraphs(said["after"]), Facts: facts(said["facts"]),
-		Action: said["action"], Link: values.Link,
+		Action: said["action"], Link: values.Link, Fallback: l.fallback,
 	}
 	var text, html bytes.Buffer
 	if err := l.plain.Execute(&text, c); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
 	"github.com/groundwork-saas/groundwork/api/internal/identity"
+	"github.com/groundwork-saas/groundwork/domain/accounts"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
@@ -92,6 +93,9 @@ func wire(
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,
 			Users:       users.NewService(store, hasher, validator, now),
+			Accounts: accounts.NewService(accounts.Needs{
+				Store: store, Secrets: identity.Secrets(), Passwords: hasher, Validate: validator, Now: now,
+			}),
 			Tenants:     tenants.NewService(store, validator, now),
 			Members:     members.NewService(store, validator, now),
 			Invitations: members.NewInvitations(store, identity.Secrets(), validator, now),
