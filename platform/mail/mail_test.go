@@ -184,10 +184,10 @@ func TestSend(t *testing.T) {
 		change []func(*mail.Config)
 	}{
 		"over_a_plain_line_where_that_is_allowed": {plain, []func(*mail.Config){allowPlain}},
-		"over_STARTTLS":                           {startTLS, nil},
-		"over_STARTTLS_with_a_password":           {startTLS, []func(*mail.Config){as("ada:p%2Fss%3Aw%40rd")}},
-		"over_TLS_with_a_password":                {implicit, []func(*mail.Config){as("ada:p%2Fss%3Aw%40rd")}},
-		"over_TLS":                                {implicit, nil},
+		"over_STARTTLS":                 {startTLS, nil},
+		"over_STARTTLS_with_a_password": {startTLS, []func(*mail.Config){as("ada:p%2Fss%3Aw%40rd")}},
+		"over_TLS_with_a_password":      {implicit, []func(*mail.Config){as("ada:p%2Fss%3Aw%40rd")}},
+		"over_TLS":                      {implicit, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -272,7 +272,9 @@ func TestSend_to_domains_and_names_in_any_script(t *testing.T) {
 
 func TestSend_tells_what_may_pass_from_what_will_not(t *testing.T) {
 	t.Parallel()
-	answer := func(code int) error { return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "no"} }
+	answer := func(code int) error {
+		return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "no"}
+	}
 	for name, c := range map[string]struct {
 		set       func(*server)
 		permanent bool

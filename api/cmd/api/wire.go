@@ -34,6 +34,8 @@ type process struct {
 	api  *httpapi.API
 	keys *signingkeys.Keyring
 	used *apikeys.Service
+	// bells wake the dispatcher when jobs were enqueued.
+	bells *redis.Bells
 }
 
 // wire builds the API on its backend.
@@ -63,7 +65,9 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		return nil, fmt.Errorf("load the signing keys: %w", err)
 	}
 
-	store := postgres.NewIdentity(base.DB)
+	bells := redis.NewBells(base.Redis) //nolint:contextcheck // they live as long as the process
+	queue := postgres.NewJobs(base.Router, bells.Wake)
+	store := postgres.NewIdentity(base.DB).WithQueue(queue)
 	hasher := identity.Passwords{Hasher: passwords.New(passwords.Config{})}
 	roles := members.NewRoles(catalog.Permissions())
 	apiKeys := apikeys.NewService(apikeys.Needs{
@@ -85,7 +89,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
-		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, nil), nil, now),
+		Jobs:      jobs.NewService(queue, nil, now),
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,
@@ -115,5 +119,5 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		},
 		Now: now,
 	})
-	return &process{api: api, keys: keys, used: apiKeys}, nil
+	return &process{api: api, keys: keys, used: apiKeys, bells: bells}, nil
 }

@@ -33,7 +33,7 @@ func accountRoutes(identity Identity) []Route {
 		{
 			Method: http.MethodPost, Path: "/auth/password/forgot", Status: http.StatusAccepted,
 			Summary: "Have a mail sent with a link to reset a forgotten password; the answer is the same for every address",
-			Body: accounts.Forgotten{}, Answer: onItsWay{}, Handle: h.forgot,
+			Body:    accounts.Forgotten{}, Answer: onItsWay{}, Handle: h.forgot,
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/password/reset", Status: http.StatusNoContent,

@@ -60,10 +60,14 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine, 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare Redis for jobs: %w", err), system.Close())
 	}
+	mails, err := newNotices(p)
+	if err != nil {
+		return nil, errors.Join(err, client.Close(), system.Close())
+	}
 	e := &engine{system: system, redis: client, bells: redis.NewBells(client)}
 	tenants := postgres.NewJobs(p.base.Router, e.bells.Wake)
 	e.runner, err = runner.New(runner.Config{
-		Handlers: jobs.Handlers(jobs.Needs{}),
+		Handlers: jobs.Handlers(jobs.Needs{Notices: mails}),
 		Desk:     postgres.NewJobEngine(system, tenants), Effects: tenants,
 		Queues: queues, Fetch: e.fetch(p.log), OnCancel: e.bells.OnCancel,
 		Name: workerName(), Lease: p.cfg.JobLease, Log: p.log, Registry: p.registry, Now: p.now,

@@ -6,12 +6,20 @@ package jobs
 
 import (
 	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/notices"
 )
 
 // Needs are what the handlers need.
-type Needs struct{}
+type Needs struct {
+	// Notices writes mails and sends them; nil leaves them to workers that have a mail server.
+	Notices *notices.Service
+}
 
 // Handlers are all that this worker runs. A kind stands here once.
-func Handlers(Needs) []jobs.Handler {
-	return []jobs.Handler{}
+func Handlers(needs Needs) []jobs.Handler {
+	handlers := []jobs.Handler{}
+	if needs.Notices != nil {
+		handlers = append(handlers, Mail(needs.Notices)...)
+	}
+	return handlers
 }

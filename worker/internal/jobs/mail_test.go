@@ -55,7 +55,9 @@ type office struct {
 // hasher is the platform's, fast.
 type hasher struct{ *passwords.Hasher }
 
-func (hasher) Check(password string, about ...string) string { return passwords.Check(password, about...) }
+func (hasher) Check(password string, about ...string) string {
+	return passwords.Check(password, about...)
+}
 
 func (h hasher) Verify(ctx context.Context, password, hash string) (ok, outdated bool, err error) {
 	if hash == "" {
@@ -410,7 +412,9 @@ type amnesiac struct{ jobs.Effects }
 
 var errDied = errors.New("the process died")
 
-func (amnesiac) RecordEffect(context.Context, jobs.Ref, string, json.RawMessage) error { return errDied }
+func (amnesiac) RecordEffect(context.Context, jobs.Ref, string, json.RawMessage) error {
+	return errDied
+}
 
 // TestMail_that_is_sent_twice has one Message-ID, by which servers drop the second; the links in both work.
 func TestMail_that_is_sent_twice(t *testing.T) {
