@@ -78,6 +78,7 @@ func TestSink_shows_what_it_catches(t *testing.T) {
 	assert.Equal(t, []string{"ada@example.com"}, m.Recipients)
 	assert.Equal(t, "no-reply@example.com", m.Sender)
 	assert.Equal(t, "<k@example.com>", m.MessageID)
+	assert.Equal(t, "Ada <ada@example.com>", m.To)
 	assert.Equal(t, []string{"https://app.example.com/verify-email#token=abc", "https://app.example.com/a?b=1&c=2"}, m.Links)
 
 	status, header, page := get(t, s, http.MethodGet, "/")

@@ -52,8 +52,13 @@ func parse(k kept) Mail {
 		name string
 		into *string
 	}{{"From", &m.From}, {"To", &m.To}, {"Subject", &m.Subject}, {"Message-ID", &m.MessageID}} {
-		if value := decodeHeader(message.Header.Get(field.name)); value != "" {
-			*field.into = value
+		value := message.Header.Get(field.name)
+		shown := decodeHeader(value)
+		if list, err := mail.ParseAddressList(value); err == nil && (field.into == &m.From || field.into == &m.To) {
+			shown = readable(list)
+		}
+		if shown != "" {
+			*field.into = shown
 		}
 	}
 	m.read(textproto.MIMEHeader(message.Header), message.Body, 0)
@@ -74,6 +79,18 @@ func decodeHeader(value string) string {
 		return value
 	}
 	return decoded
+}
+
+// readable is addresses as people write them, without the quotes that they need on their way.
+func readable(list []*mail.Address) string {
+	all := make([]string, len(list))
+	for i, a := range list {
+		all[i] = a.Address
+		if a.Name != "" {
+			all[i] = a.Name + " <" + a.Address + ">"
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 const maxDepth = 10
