@@ -18,8 +18,12 @@ func (s *stack) startMails(ctx context.Context) error {
 	if s.smtpURL != "" {
 		return nil
 	}
+	app, err := standIn(s.addresses["API_ADDR"].origin())
+	if err != nil {
+		return err
+	}
 	sink, err := mailsink.Start(ctx, mailsink.Config{
-		Dir: filepath.Join(s.dir, "mail"), PageAddr: s.addresses[mailAddress].String(), Now: s.now,
+		Dir: filepath.Join(s.dir, "mail"), PageAddr: s.addresses[mailAddress].String(), Beside: app, Now: s.now,
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", mailAddress, err)
@@ -37,7 +41,12 @@ func (s *stack) stopMails(ctx context.Context) error {
 
 // mailVariables are what the processes are told of mails; what the environment says of it wins.
 func (s *stack) mailVariables() map[string]string {
-	own := map[string]string{"MAIL_FROM": "Groundwork <no-reply@localhost.localdomain>", "APP_URL": "http://localhost:3000"}
+	own := map[string]string{
+		"MAIL_FROM": "Groundwork <no-reply@localhost.localdomain>", "APP_URL": s.addresses[mailAddress].origin(),
+	}
+	if s.mails == nil {
+		own["APP_URL"] = "http://localhost:3000"
+	}
 	for name := range own {
 		if value := s.variables[name]; value != "" {
 			own[name] = value

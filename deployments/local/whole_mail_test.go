@@ -82,6 +82,14 @@ func assertMails(t *testing.T, r *wholeRun) {
 	require.Equal(t, http.StatusOK, status)
 	r.mailTo(t, "ada@example.com", "", 3) // the notice of it
 
+	// The pages that stand in for a web app hand on what they post.
+	assert.Contains(t, get(t, r.stack.Mail+"/reset-password"), "/app/page.js")
+	response, err := http.Post(r.stack.Mail+"/app/api/auth/email/verify", "application/json", strings.NewReader(`{"token":"x"}`)) //nolint:noctx // a test
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusNotFound, response.StatusCode)
+	assert.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
+
 	status, _ = r.post(t, "/invitations", fmt.Sprint(ada["access_token"]), map[string]string{"email": "grace@example.com", "role": "member"})
 	require.Equal(t, http.StatusCreated, status)
 	status, grace := r.post(t, "/invitations/accept", "", map[string]string{

@@ -32,7 +32,7 @@ type server struct {
 	url   string
 	trust *tls.Config
 
-	mail, rcpt, data error
+	onMail, onRcpt, onData error
 
 	mu     sync.Mutex
 	bodies [][]byte
@@ -51,14 +51,14 @@ func (s *session) Mail(from string, options *smtp.MailOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.from, s.utf8 = append(s.from, from), append(s.utf8, options.UTF8)
-	return s.server.mail
+	return s.onMail
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.to = append(s.to, to)
-	return s.rcpt
+	return s.onRcpt
 }
 
 func (s *session) Data(r io.Reader) error {
@@ -69,7 +69,7 @@ func (s *session) Data(r io.Reader) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bodies = append(s.bodies, body)
-	return s.data
+	return s.onData
 }
 
 func (*session) Reset()                   {}
@@ -280,15 +280,15 @@ func TestSend_tells_what_may_pass_from_what_will_not(t *testing.T) {
 		permanent bool
 		code      int
 	}{
-		"a recipient who does not exist":      {func(s *server) { s.rcpt = answer(550) }, true, 550},
-		"a mailbox that is full":              {func(s *server) { s.rcpt = answer(452) }, false, 452},
-		"a recipient who is greylisted":       {func(s *server) { s.rcpt = answer(451) }, false, 451},
+		"a recipient who does not exist":      {func(s *server) { s.onRcpt = answer(550) }, true, 550},
+		"a mailbox that is full":              {func(s *server) { s.onRcpt = answer(452) }, false, 452},
+		"a recipient who is greylisted":       {func(s *server) { s.onRcpt = answer(451) }, false, 451},
 		"a server that closes":                {func(s *server) { s.server421() }, false, 421},
-		"a mail that is refused":              {func(s *server) { s.data = answer(554) }, true, 554},
-		"a mail that cannot be taken now":     {func(s *server) { s.data = answer(451) }, false, 451},
-		"a sender whom the server lets not":   {func(s *server) { s.mail = answer(550) }, false, 550},
-		"a server that asks for a password":   {func(s *server) { s.rcpt = answer(530) }, false, 530},
-		"a server that cannot for the moment": {func(s *server) { s.mail = answer(421) }, false, 421},
+		"a mail that is refused":              {func(s *server) { s.onData = answer(554) }, true, 554},
+		"a mail that cannot be taken now":     {func(s *server) { s.onData = answer(451) }, false, 451},
+		"a sender whom the server lets not":   {func(s *server) { s.onMail = answer(550) }, false, 550},
+		"a server that asks for a password":   {func(s *server) { s.onRcpt = answer(530) }, false, 530},
+		"a server that cannot for the moment": {func(s *server) { s.onMail = answer(421) }, false, 421},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
@@ -305,7 +305,7 @@ func TestSend_tells_what_may_pass_from_what_will_not(t *testing.T) {
 }
 
 func (s *server) server421() {
-	s.rcpt = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "shutting down"}
+	s.onRcpt = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "shutting down"}
 }
 
 func TestSend_waits_where_the_installation_is_wrong(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -31,6 +33,8 @@ type Config struct {
 	SMTPAddr, PageAddr string
 	// Keep is how many mails are kept; 0 is DefaultKeep.
 	Keep int
+	// Beside serves what the page of mails does not, at its origin; nil is nothing.
+	Beside http.Handler
 	// Now is the time of arrival; nil is the clock.
 	Now func() time.Time
 }
@@ -69,8 +73,8 @@ func Start(ctx context.Context, config Config) (*Sink, error) {
 	s.smtp.MaxMessageBytes, s.smtp.MaxRecipients = maxMail, 100
 	s.smtp.ReadTimeout, s.smtp.WriteTimeout = time.Minute, time.Minute
 	s.smtp.EnableSMTPUTF8, s.smtp.AllowInsecureAuth = true, true
-	s.smtp.ErrorLog = silent{}
-	s.http = &http.Server{Handler: newPage(kept), ReadHeaderTimeout: 5 * time.Second}
+	s.smtp.ErrorLog = log.New(io.Discard, "", 0) // a client that hangs up is no news
+	s.http = &http.Server{Handler: newPage(kept, config.Beside), ReadHeaderTimeout: 5 * time.Second}
 	s.served.Go(func() { _ = s.smtp.Serve(s.mails) })
 	s.served.Go(func() { _ = s.http.Serve(s.pages) })
 	return s, nil
@@ -118,9 +122,3 @@ func (s *Sink) Stop(ctx context.Context) error {
 	s.served.Wait()
 	return err
 }
-
-// silent is a log that nobody reads: a client that hangs up is no news.
-type silent struct{}
-
-func (silent) Printf(string, ...any) {}
-func (silent) Println(...any)        {}

@@ -29,9 +29,9 @@ type page struct {
 //	GET /messages        all, as JSON, newest first; ?to= only those to an address
 //	GET /messages/{id}   one, as JSON
 //	DELETE /messages     forgets all
-func newPage(b *box) http.Handler {
+func newPage(b *box, beside http.Handler) http.Handler {
 	p := &page{box: b, whole: template.Must(template.New("page.html").Funcs(template.FuncMap{
-		"linked": linked, "ago": func(t time.Time) string { return t.Local().Format("2 Jan 15:04:05") },
+		"pieces": pieces, "ago": func(t time.Time) string { return t.Local().Format("2 Jan 15:04:05") },
 	}).ParseFS(assets, "assets/page.html"))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.newest)
@@ -49,6 +49,9 @@ func newPage(b *box) http.Handler {
 	})
 	for _, name := range []string{"style.css", "page.js"} {
 		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, assets, "assets/"+name) })
+	}
+	if beside != nil {
+		mux.Handle("/", beside)
 	}
 	return guarded(mux)
 }
@@ -175,20 +178,18 @@ func writeJSON(w http.ResponseWriter, value any) {
 	_ = e.Encode(value) // whoever asked may be gone
 }
 
-// linked is a text whose links can be clicked.
-func linked(text string) template.HTML {
-	var b strings.Builder
+// piece is a part of a text: words, or a link.
+type piece struct{ Words, Link string }
+
+// pieces are a text's words and links, in order.
+func pieces(text string) (all []piece) {
 	for {
 		at := links.FindStringIndex(text)
 		if at == nil {
-			break
+			return append(all, piece{Words: text})
 		}
-		link := strings.TrimRight(text[at[0]:at[1]], ".,;:!?)")
-		b.WriteString(template.HTMLEscapeString(text[:at[0]]))
-		escaped := template.HTMLEscapeString(link)
-		b.WriteString(`<a href="` + escaped + `" target="_blank" rel="noreferrer">` + escaped + `</a>`)
+		link := trimLink(text[at[0]:at[1]])
+		all = append(all, piece{Words: text[:at[0]]}, piece{Link: link})
 		text = text[at[0]+len(link):]
 	}
-	b.WriteString(template.HTMLEscapeString(text))
-	return template.HTML(b.String()) //nolint:gosec // all of it was escaped above
 }

@@ -63,15 +63,17 @@ func parse(k kept) Mail {
 	}
 	m.read(textproto.MIMEHeader(message.Header), message.Body, 0)
 	for _, link := range links.FindAllString(m.Text+" "+strings.ReplaceAll(m.HTML, "&amp;", "&"), -1) {
-		if link = strings.TrimRight(link, ".,;:!?)"); !slices.Contains(m.Links, link) {
+		if link = trimLink(link); !slices.Contains(m.Links, link) {
 			m.Links = append(m.Links, link)
 		}
 	}
 	return m
 }
 
-//nolint:gochecknoglobals // compiled once
 var links = regexp.MustCompile(`https?://[^\s"'<>]+`)
+
+// trimLink is a link without the mark of the sentence that it ends.
+func trimLink(link string) string { return strings.TrimRight(link, ".,;:!?)") }
 
 func decodeHeader(value string) string {
 	decoded, err := new(mime.WordDecoder).DecodeHeader(value)
