@@ -52,7 +52,7 @@ func TestLetters(t *testing.T) {
 				assert.NotContains(t, m.Text+m.HTML, "<no value>")
 				assert.NotContains(t, m.Text+m.HTML, "ZgotmplZ")
 				assert.NotContains(t, m.HTML, "<img", "it is whole without images")
-				assert.NotRegexp(t, regexp.MustCompile(`\n\n\n`), m.Text)
+				assert.NotRegexp(t, `\n\n\n`, m.Text)
 				for line := range strings.Lines(m.Text) {
 					assert.True(t, len([]rune(line)) <= 80 || strings.Contains(line, "://"), "%q is long", line)
 				}
