@@ -24,6 +24,9 @@ Variables, all optional:
   INTAKE_ADDR          where webhooks are taken in (127.0.0.1:8081)
   WORKER_OPS_ADDR      where the worker's health and metrics are served (127.0.0.1:9091)
   SCHEDULER_OPS_ADDR   where the scheduler's health and metrics are served (127.0.0.1:9092)
+  MAIL_ADDR            where the mails that are sent are shown (127.0.0.1:8025)
+  SMTP_URL             a mail server to send mails by, instead of catching them
+  APP_URL              the origin of a web app, where links in mails lead (pages that stand in for it)
   DATABASE_URL         an administrator's URL of a PostgreSQL to use instead of a private one
   REDIS_URL            a Redis to use instead of a private one
   MASTER_KEY           the key that seals secrets in the database, instead of one made for LOCAL_DIR

@@ -29,6 +29,7 @@ func defaultAddresses() []address {
 		{"INTAKE_ADDR", "127.0.0.1", 8081},
 		{"WORKER_OPS_ADDR", "127.0.0.1", 9091},
 		{"SCHEDULER_OPS_ADDR", "127.0.0.1", 9092},
+		{"MAIL_ADDR", "127.0.0.1", 8025},
 	}
 }
 

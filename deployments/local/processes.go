@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -55,6 +56,9 @@ func (s settings) listensOn() []address {
 			used = append(used, s.addresses[variable])
 		}
 		used = append(used, s.addresses[p.ops])
+	}
+	if s.smtpURL == "" {
+		used = append(used, s.addresses[mailAddress])
 	}
 	return used
 }
@@ -136,6 +140,7 @@ func (s *stack) environmentOf(p program) ([]string, error) {
 	if s.variables["PUBLIC_URL"] == "" {
 		own["PUBLIC_URL"] = s.addresses["API_ADDR"].origin()
 	}
+	maps.Copy(own, s.mailVariables())
 	roles := map[string]string{"DATABASE_URL": p.role}
 	if p.system {
 		roles["SYSTEM_DATABASE_URL"] = "groundwork_system"

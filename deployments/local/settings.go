@@ -22,6 +22,8 @@ type settings struct {
 	databaseURL string
 	// redisURL of a Redis to use; "" means a private one.
 	redisURL string
+	// smtpURL of a mail server to send by; "" means that mails are caught and shown.
+	smtpURL string
 	// addresses are where the processes listen, by variable.
 	addresses map[string]address
 	// variables are the environment, without what is set for each process.
@@ -47,7 +49,9 @@ func newSettings(ctx context.Context, environ []string, workDir string, programs
 		s.dir = filepath.Join(workDir, s.dir)
 	}
 	s.databaseURL, s.redisURL = s.variables["DATABASE_URL"], s.variables["REDIS_URL"]
+	s.smtpURL = s.variables["SMTP_URL"]
 	if err := errors.Join(
+		checkURL("SMTP_URL", s.smtpURL, "smtp", "smtps"),
 		checkURL("DATABASE_URL", s.databaseURL, "postgres", "postgresql"),
 		checkURL("REDIS_URL", s.redisURL, "redis", "rediss"),
 	); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/groundwork-saas/groundwork/platform/devstack"
+	"github.com/groundwork-saas/groundwork/platform/devstack/mailsink"
 	"github.com/groundwork-saas/groundwork/platform/devstack/proc"
 )
 
@@ -25,6 +26,7 @@ type stack struct {
 	secrets       *secrets
 	postgres      *devstack.Server      // nil with DATABASE_URL
 	redis         *devstack.RedisServer // nil with REDIS_URL
+	mails         *mailsink.Sink        // nil with SMTP_URL
 	adminURL      string
 	redisURLOfRun string
 	children      []*child
@@ -77,7 +79,7 @@ func (s *stack) runLocked(ctx, hurry context.Context) (err error) {
 
 // bringUp starts everything and writes stack.json when all of it is ready.
 func (s *stack) bringUp(ctx context.Context) error {
-	if err := s.atOnce(ctx, s.build, s.startPostgres, s.startRedis); err != nil {
+	if err := s.atOnce(ctx, s.build, s.startPostgres, s.startRedis, s.startMails); err != nil {
 		return err
 	}
 	for _, p := range s.programs {
@@ -132,6 +134,9 @@ func (s *stack) writeStack() error {
 		for key, variable := range p.origins {
 			content[key] = s.addresses[variable].origin()
 		}
+	}
+	if s.mails != nil {
+		content["mail"] = s.addresses[mailAddress].origin()
 	}
 	b, err := json.MarshalIndent(content, "", "  ")
 	if err != nil {
@@ -196,6 +201,9 @@ func (s *stack) stop(ctx context.Context) error {
 	}
 	// These need no hurrying: nobody uses them any more, and a database that is killed takes longer to come back.
 	ctx = context.WithoutCancel(ctx)
+	if s.mails != nil {
+		err = errors.Join(err, s.stopMails(ctx))
+	}
 	if s.redis != nil {
 		err = errors.Join(err, s.redis.Stop(ctx))
 	}

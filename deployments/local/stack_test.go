@@ -65,7 +65,7 @@ func try(t *testing.T, environ ...string) *trial {
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	environ = append([]string{
 		"LOCAL_DIR=" + filepath.Join(dir, ".local"), "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
-		"API_ADDR=:0", "API_OPS_ADDR=127.0.0.1:0", "INTAKE_ADDR=127.0.0.1:0", "WORKER_OPS_ADDR=127.0.0.1:0", "SCHEDULER_OPS_ADDR=127.0.0.1:0",
+		"API_ADDR=:0", "API_OPS_ADDR=127.0.0.1:0", "INTAKE_ADDR=127.0.0.1:0", "WORKER_OPS_ADDR=127.0.0.1:0", "SCHEDULER_OPS_ADDR=127.0.0.1:0", "MAIL_ADDR=127.0.0.1:0",
 	}, environ...)
 	wd, err := os.Getwd()
 	require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestStack(t *testing.T) {
 		content := x.up(t)
 		api := "http://127.0.0.1:" + strconv.Itoa(x.addresses["API_ADDR"].port)
 		assert.Equal(t, map[string]any{
-			"api": api, "demo": map[string]any{
+			"api": api, "mail": x.addresses["MAIL_ADDR"].origin(), "demo": map[string]any{
 				"email": "demo@example.com", "password": x.secrets.Demo.Password, "tenant_id": "a-tenant", "api_key": "gw_live_fake",
 			},
 		}, content)

@@ -26,6 +26,11 @@ func (s *stack) summary(took time.Duration) string {
 			}
 		}
 	}
+	if s.mails != nil {
+		line("Mails", "%s (all that are sent are caught and shown there)", s.addresses[mailAddress].origin())
+	} else {
+		line("Mails", "are sent by yours, by SMTP_URL")
+	}
 	for _, p := range s.programs {
 		line("Health", "%s/readyz (%s; also /metrics, /debug/pprof)", s.addresses[p.ops].origin(), p.name)
 	}

@@ -48,6 +48,7 @@ type wholeRun struct {
 	screen  *screen
 	stack   struct {
 		API  string `json:"api"`
+		Mail string `json:"mail"`
 		Demo demo   `json:"demo"`
 	}
 	// left are the processes that must be gone when it is.
@@ -174,6 +175,7 @@ func TestWhole(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status, answer)
 	status, answer = first.call(t, http.MethodPost, "/api/v1/customers", `{"name":"Alfreds Futterkiste"}`)
 	require.Equal(t, http.StatusCreated, status, answer)
+	assertMails(t, first)
 
 	// It is told to stop, stops, and leaves no process.
 	require.NoError(t, first.process.Signal(syscall.SIGTERM))

@@ -26,6 +26,9 @@ type Invitation struct {
 	ExpiresAt  time.Time   `json:"expires_at"`
 	AcceptedAt *time.Time  `json:"accepted_at"`
 	RevokedAt  *time.Time  `json:"revoked_at"`
+
+	// IsMailed says that it was found by a token that was mailed to its address, and not by the one that the API showed.
+	IsMailed bool `json:"-"`
 }
 
 // State is "pending", "accepted", "revoked" or "expired".

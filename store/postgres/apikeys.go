@@ -9,6 +9,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/notices"
 	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
@@ -35,8 +36,11 @@ func (i *Identity) CreateKey(ctx context.Context, scope tenancy.Scope, key apike
 		if err := insertKey(tx, key, tokenHash); err != nil {
 			return err
 		}
-		return tellAct(tx, scope, key.CreatedAt, "api_key.created", "api_key", key.ID, key.Version,
-			audit.Change{Field: "name", To: key.Name}, audit.Change{Field: "scopes", To: key.Scopes})
+		if err := tellAct(tx, scope, key.CreatedAt, "api_key.created", "api_key", key.ID, key.Version,
+			audit.Change{Field: "name", To: key.Name}, audit.Change{Field: "scopes", To: key.Scopes}); err != nil {
+			return err
+		}
+		return i.mail(ctx, tenancy.AsSystem(scope.Tenant, scope.RequestID), notices.APIKeyCreated{KeyID: key.ID})
 	})
 	return translate(err)
 }
@@ -145,8 +149,11 @@ func (i *Identity) RotateKey(ctx context.Context, scope tenancy.Scope, id tenanc
 		if err := insertKey(tx, next, tokenHash); err != nil {
 			return err
 		}
-		return tellAct(tx, scope, now, "api_key.rotated", "api_key", next.ID, next.Version,
-			audit.Change{Field: "rotated_from", To: id.String()})
+		if err := tellAct(tx, scope, now, "api_key.rotated", "api_key", next.ID, next.Version,
+			audit.Change{Field: "rotated_from", To: id.String()}); err != nil {
+			return err
+		}
+		return i.mail(ctx, tenancy.AsSystem(scope.Tenant, scope.RequestID), notices.APIKeyCreated{KeyID: next.ID})
 	})
 	return next, translate(err)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -20,10 +21,18 @@ import (
 // Identity keeps the control plane: users, tenants, members, invitations, sessions and API keys. It implements the Store
 // of each of their packages, one file for each. Its SQL is written out, since it locks and joins by hand; each statement
 // names the tenant or the user that it is about, and row level security stands behind it.
-type Identity struct{ db *DB }
+type Identity struct {
+	db *DB
+	// queue takes the mails that changes call for.
+	queue jobs.Queue
+}
 
 // NewIdentity returns the control plane in a database.
-func NewIdentity(db *DB) *Identity { return &Identity{db: db} }
+func NewIdentity(db *DB) *Identity { return &Identity{db: db, queue: NewJobs(Shared{DB: db}, nil)} }
+
+// WithQueue has the mails that changes call for taken by a queue, such as one that wakes the dispatcher. They are
+// enqueued in the changes' own transactions.
+func (i *Identity) WithQueue(queue jobs.Queue) *Identity { return &Identity{db: i.db, queue: queue} }
 
 // managed is the session in which a scope's actor, whose access is checked, has the control plane open: for what a
 // tenant does to rows that its own policies do not reach.

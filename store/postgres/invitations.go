@@ -9,6 +9,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/notices"
 	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
@@ -62,8 +63,11 @@ func (i *Identity) CreateInvitation(ctx context.Context, scope tenancy.Scope, in
 					"This address has an open invitation. Revoke it to send another one.")
 			}
 		}
-		return tellAct(tx, scope, inv.CreatedAt, "invitation.created", "invitation", inv.ID, 0,
-			audit.Change{Field: "email", To: audit.Mask(inv.Email)}, audit.Change{Field: "role", To: inv.Role})
+		if err := tellAct(tx, scope, inv.CreatedAt, "invitation.created", "invitation", inv.ID, 0,
+			audit.Change{Field: "email", To: audit.Mask(inv.Email)}, audit.Change{Field: "role", To: inv.Role}); err != nil {
+			return err
+		}
+		return i.mail(ctx, tenancy.AsSystem(scope.Tenant, scope.RequestID), notices.Invitation{InvitationID: inv.ID})
 	})
 	return translate(err)
 }

@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/notices"
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/users"
@@ -178,7 +179,11 @@ func (i *Identity) Refresh(ctx context.Context, tokenHash, nextHash []byte, now 
 		case verdict.Revoke != "":
 			refused = verdict.Err // after the commit: the session must end
 			scope := actsIn(tenant, session.UserID, requestID)
-			return endReused(tx, scope, session, verdict.Revoke, now)
+			if err := endReused(tx, scope, session, verdict.Revoke, now); err != nil {
+				return err
+			}
+			return i.mail(ctx, tenancy.AsSystem(tenancy.SystemTenant, requestID),
+				notices.SessionEnded{UserID: session.UserID, SessionID: session.ID})
 		case verdict.Err != nil:
 			return verdict.Err
 		}

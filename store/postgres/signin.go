@@ -12,6 +12,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/notices"
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
@@ -46,7 +47,10 @@ func (i *Identity) SignUp(ctx context.Context, user users.User, tenant tenants.T
 			audit.Change{Field: "name", To: tenant.Name}); err != nil {
 			return err
 		}
-		return tellJoined(tx, scope, now, user.ID, members.Owner)
+		if err := tellJoined(tx, scope, now, user.ID, members.Owner); err != nil {
+			return err
+		}
+		return i.mail(ctx, tenancy.AsSystem(tenancy.SystemTenant, fresh.RequestID), notices.Welcome{UserID: user.ID})
 	})
 	return translate(emailTaken(err))
 }
@@ -179,9 +183,12 @@ func (i *Identity) SwitchSession(ctx context.Context, scope tenancy.Scope, fresh
 // FindInvitation returns the invitation of a token's hash, with its tenant.
 func (i *Identity) FindInvitation(ctx context.Context, tokenHash []byte) (inv members.Invitation, tenant tenants.Tenant, err error) {
 	_, found, err := one(i.db.control(ctx), func(row scanner) (struct{}, error) {
-		return struct{}{}, row.Scan(append(invitationFields(&inv), tenantFields(&tenant)...)...)
-	}, "select "+invitationColumns+", "+tenantColumns+
-		" from invitations i join tenants t on t.id = i.tenant_id where i.token_hash = $1", tokenHash)
+		return struct{}{}, row.Scan(append(append(invitationFields(&inv), tenantFields(&tenant)...), &inv.IsMailed)...)
+	}, `with named as (
+		  select i.tenant_id, i.id, false as is_mailed from invitations i where i.token_hash = $1 union all
+		  select m.tenant_id, m.invitation_id, true from invitation_tokens m where m.token_hash = $1)
+		select `+invitationColumns+", "+tenantColumns+`, n.is_mailed from named n
+		  join invitations i on i.tenant_id = n.tenant_id and i.id = n.id join tenants t on t.id = i.tenant_id`, tokenHash)
 	if err == nil && !found {
 		err = fault.New(fault.NotFound, "invitation.not_found", "There is no such invitation. Ask for another one.")
 	}
@@ -208,6 +215,9 @@ func (i *Identity) AcceptInvitation(ctx context.Context, inv members.Invitation,
 			if err := insertUser(tx, user); err != nil {
 				return err
 			}
+			if err := i.mail(ctx, tenancy.AsSystem(tenancy.SystemTenant, fresh.RequestID), notices.Welcome{UserID: user.ID}); err != nil {
+				return err
+			}
 		}
 		joined, err := affect(tx, insertMember+" on conflict do nothing", tenant, user.ID, current.Role, now)
 		if err != nil {
@@ -216,8 +226,19 @@ func (i *Identity) AcceptInvitation(ctx context.Context, inv members.Invitation,
 		if joined == 0 {
 			return errMemberExists()
 		}
-		if access, err = openFor(tx, user, tenant, " for share of u"); err != nil {
+		lock := " for share of u"
+		if inv.IsMailed {
+			lock = " for no key update of u"
+		}
+		if access, err = openFor(tx, user, tenant, lock); err != nil {
 			return err
+		}
+		if inv.IsMailed && !access.User.IsEmailVerified() { // who holds it reads the mails of the address
+			access.User.EmailVerifiedAt = &now
+			access.User.Version, access.User.UpdatedAt = access.User.Version+1, now
+			if err := markVerified(tx, scope, access.User, now); err != nil {
+				return err
+			}
 		}
 		if err := Defer(tx, "update invitations set accepted_at = $3 where tenant_id = $1 and id = $2", tenant, inv.ID, now); err != nil {
 			return err

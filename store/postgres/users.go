@@ -58,14 +58,10 @@ func (i *Identity) ChangePassword(ctx context.Context, scope tenancy.Scope, now 
 		if user.PasswordHash != old {
 			return users.ErrWrongCurrentPassword()
 		}
-		if err := Defer(tx, "update users set password_hash = $2, version = version + 1, updated_at = $3 where id = $1",
-			user.ID, replacement, now); err != nil {
-			return err
-		}
 		if err := Defer(tx, endSessions+" and id <> $4", user.ID, now, sessions.ReasonPassword, scope.Actor.Session); err != nil {
 			return err
 		}
-		return tellAct(tx, scope, now, "user.password_changed", "user", user.ID, user.Version+1)
+		return i.replacePassword(ctx, scope, user, replacement, now)
 	})
 	return translate(err)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
 	"github.com/groundwork-saas/groundwork/api/internal/identity"
+	"github.com/groundwork-saas/groundwork/domain/accounts"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
@@ -67,7 +68,9 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		return nil, fmt.Errorf("load the signing keys: %w", err)
 	}
 
-	store := postgres.NewIdentity(base.DB)
+	bells := redis.NewBells(base.Redis) //nolint:contextcheck // they live as long as the process
+	queue := postgres.NewJobs(base.Router, bells.Wake)
+	store := postgres.NewIdentity(base.DB).WithQueue(queue)
 	hasher := identity.Passwords{Hasher: passwords.New(passwords.Config{})}
 	roles := members.NewRoles(catalog.Permissions())
 	apiKeys := apikeys.NewService(apikeys.Needs{
@@ -78,7 +81,6 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	}, sessions.Config{RefreshTTL: cfg.RefreshTokenTTL, SessionTTL: cfg.SessionTTL})
 
-	bells := redis.NewBells(base.Redis)
 	tellCancel := func(ctx context.Context, ref jobs.Ref) {
 		base.DB.AfterCommit(ctx, "", func() { bells.Cancel(ref) })
 	}
@@ -102,12 +104,15 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
-		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, bells.Wake), tellCancel, now),
+		Jobs:      jobs.NewService(queue, tellCancel, now),
 		Files:     kept,
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,
 			Users:       users.NewService(store, hasher, validator, now),
+			Accounts: accounts.NewService(accounts.Needs{
+				Store: store, Secrets: identity.Secrets(), Passwords: hasher, Validate: validator, Now: now,
+			}),
 			Tenants:     tenants.NewService(store, validator, now),
 			Members:     members.NewService(store, validator, now),
 			Invitations: members.NewInvitations(store, identity.Secrets(), validator, now),

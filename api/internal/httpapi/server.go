@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/ulule/limiter/v3"
 
+	"github.com/groundwork-saas/groundwork/domain/accounts"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/fault"
@@ -72,6 +73,7 @@ type Identity struct {
 	Credentials *sessions.Credentials
 	Sessions    *sessions.Service
 	Users       *users.Service
+	Accounts    *accounts.Service
 	Tenants     *tenants.Service
 	Members     *members.Service
 	Invitations *members.Invitations
@@ -119,6 +121,7 @@ func (a *API) table() []Route {
 	}
 	identity := a.deps.Identity
 	routes = append(routes, authRoutes(identity)...)
+	routes = append(routes, accountRoutes(identity)...)
 	routes = append(routes, meRoutes(identity)...)
 	routes = append(routes, tenantRoutes(identity)...)
 	routes = append(routes, memberRoutes(identity.Members, a.cursors)...)

@@ -21,6 +21,7 @@ import (
 	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
 	"github.com/groundwork-saas/groundwork/api/internal/identity"
 	"github.com/groundwork-saas/groundwork/api/internal/openapi/openapitest"
+	"github.com/groundwork-saas/groundwork/domain/accounts"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
@@ -116,6 +117,9 @@ func newSite(tb testing.TB, config siteConfig) *site {
 		Resources: services, Audit: audit.NewService(auditLog), Idempotency: postgres.NewIdempotency(router),
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, keys), Sessions: signedIn, Users: s.Users, Tenants: s.Tenants,
+			Accounts: accounts.NewService(accounts.Needs{
+				Store: store, Secrets: identity.Secrets(), Passwords: hasher, Validate: validator, Now: now,
+			}),
 			Members:     members.NewService(store, validator, now),
 			Invitations: members.NewInvitations(store, identity.Secrets(), validator, now),
 			Keys:        keys, Roles: roles, KeySet: ring.JWKS,

@@ -10,6 +10,7 @@ import (
 // settings are what the worker is told.
 type settings struct {
 	config.Common
+	mailSettings
 	// OpsAddr is where operators find health, metrics and profiles; never public.
 	OpsAddr config.Address `env:"WORKER_OPS_ADDR" default:":9091" help:"Where health, metrics and profiles are served; never public."`
 	// Queues are those whose jobs this process runs. Replicas may serve different ones.
@@ -26,16 +27,16 @@ type settings struct {
 
 // Check implements config.Checker.
 func (s *settings) Check() []config.Problem {
+	problems := s.mailSettings.check(s.Environment)
 	served, err := runner.Served(s.Queues)
 	switch {
 	case err != nil:
-		return []config.Problem{{Name: "WORKER_QUEUES", Detail: err.Error()}}
+		problems = append(problems, config.Problem{Name: "WORKER_QUEUES", Detail: err.Error()})
 	case len(served) > 0 && s.SystemDatabaseURL.Reveal() == "":
-		return []config.Problem{{
+		problems = append(problems, config.Problem{
 			Name:   "SYSTEM_DATABASE_URL",
 			Detail: "is required to run jobs; set it, or SYSTEM_DATABASE_URL_FILE to a file that holds it, or --queues " + runner.NoQueue,
-		}}
-	default:
-		return nil
+		})
 	}
+	return problems
 }

@@ -60,11 +60,15 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine, 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare Redis for jobs: %w", err), system.Close())
 	}
+	mails, err := newNotices(p)
+	if err != nil {
+		return nil, errors.Join(err, client.Close(), system.Close())
+	}
 	e := &engine{system: system, redis: client, bells: redis.NewBells(client)} //nolint:contextcheck // they end with Close
 	tenants := postgres.NewJobs(p.base.Router, e.bells.Wake)
 	desk := postgres.NewJobEngine(system, tenants)
 	e.runner, err = runner.New(runner.Config{ //nolint:contextcheck // jobs end with the runner, not with its making
-		Handlers: jobs.Handlers(jobs.Needs{Trash: p.trash(), Expiries: p.expiries(system, desk)}),
+		Handlers: jobs.Handlers(jobs.Needs{Trash: p.trash(), Expiries: p.expiries(system, desk), Notices: mails}),
 		Desk:     desk, Effects: tenants,
 		Queues: queues, Fetch: e.fetch(p.log), OnCancel: e.bells.OnCancel,
 		Name: workerName(), Lease: p.cfg.JobLease, Log: p.log, Registry: p.registry, Now: p.now,

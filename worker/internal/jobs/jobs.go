@@ -6,6 +6,7 @@ package jobs
 
 import (
 	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/notices"
 	"github.com/groundwork-saas/groundwork/domain/upkeep"
 )
 
@@ -13,12 +14,18 @@ import (
 type Needs struct {
 	Trash    upkeep.Trash
 	Expiries upkeep.Expiries
+	// Notices writes mails and sends them; nil leaves them to workers that have a mail server.
+	Notices *notices.Service
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
 func Handlers(needs Needs) []jobs.Handler {
-	return []jobs.Handler{
+	handlers := []jobs.Handler{
 		PurgeTrash(needs.Trash),
 		Expire(needs.Expiries),
 	}
+	if needs.Notices != nil {
+		handlers = append(handlers, Mail(needs.Notices)...)
+	}
+	return handlers
 }

@@ -1,0 +1,305 @@
+package notices
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/accounts"
+	"github.com/groundwork-saas/groundwork/domain/apikeys"
+	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/sessions"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/domain/users"
+)
+
+// Mail is a mail as it is handed to the sender.
+type Mail struct {
+	// Name and Email are whom it goes to.
+	Name, Email string
+	Subject     string
+	// Text and HTML say the same.
+	Text, HTML string
+	// Key is the same whenever the same mail is sent again, so that servers can drop the second.
+	Key string
+	// Date is when it was written.
+	Date time.Time
+}
+
+// Sender sends mails. An error for which another attempt is of no use is jobs.Permanent.
+type Sender interface {
+	Send(ctx context.Context, mail Mail) error
+}
+
+// NewToken is a token about to be mailed.
+type NewToken struct {
+	Purpose accounts.Purpose
+	User    tenancy.ID
+	// Email is where it goes.
+	Email string
+	Hash  []byte
+	// Request is the job that sends it.
+	Request              tenancy.ID
+	CreatedAt, ExpiresAt time.Time
+}
+
+// ErrSuperseded is the store's word for a token that nobody needs: a newer one was mailed already.
+var ErrSuperseded = errors.New("notices: a newer mail was sent meanwhile")
+
+// OpenInvitation is an invitation with what its mail says.
+type OpenInvitation struct {
+	members.Invitation
+
+	TenantName string
+	// Inviter is the name of who asked; "" where a key did.
+	Inviter string
+}
+
+// MadeKey is an API key with what its mail says.
+type MadeKey struct {
+	apikeys.Key
+
+	TenantName string
+	// Maker is the name of who made it; "" where a key did.
+	Maker string
+	// Told are those who are told: the maker, or the owners where a key made it.
+	Told []users.User
+}
+
+// Store is what mails are written from. What is not there is a NotFound fault.
+type Store interface {
+	// FindAccount returns a user.
+	FindAccount(ctx context.Context, user tenancy.ID) (users.User, error)
+	// SaveToken keeps a token's hash and retires the user's older ones of the purpose; those of the same request stay
+	// good. ErrSuperseded where a newer request has one already.
+	SaveToken(ctx context.Context, token NewToken) error
+	// FindEndedSession returns a session of a user's.
+	FindEndedSession(ctx context.Context, user, session tenancy.ID) (sessions.Session, error)
+	// FindOpenInvitation returns an invitation of the scope's tenant.
+	FindOpenInvitation(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (OpenInvitation, error)
+	// SaveInvitationToken keeps the hash of one more token that accepts an invitation.
+	SaveInvitationToken(ctx context.Context, scope tenancy.Scope, id tenancy.ID, hash []byte, now time.Time) error
+	// FindMadeKey returns a key of the scope's tenant.
+	FindMadeKey(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (MadeKey, error)
+}
+
+// Product is what mails say of the product.
+type Product struct {
+	// Name is how it calls itself.
+	Name string
+	// URL is the origin of its web app, where links lead; without a slash at its end.
+	URL string
+}
+
+// Needs is what the service works with.
+type Needs struct {
+	Store   Store
+	Sender  Sender
+	Secrets members.Secrets
+	Product Product
+	Now     func() time.Time
+}
+
+// Service writes mails and has them sent. Each method runs the jobs of a kind.
+type Service struct {
+	Needs
+
+	letters *Letters
+}
+
+// NewService returns the service.
+func NewService(needs Needs) (*Service, error) {
+	needs.Product.URL = strings.TrimRight(needs.Product.URL, "/")
+	letters, err := NewLetters(needs.Product)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{Needs: needs, letters: letters}, nil
+}
+
+// Welcome greets a new user.
+func (s *Service) Welcome(ctx context.Context, run *jobs.Run, args Welcome) error {
+	return s.toUser(ctx, run, args.UserID, func(ctx context.Context, u users.User) (string, Values, error) {
+		if u.IsEmailVerified() {
+			return "welcome", Values{Link: s.link("/")}, nil
+		}
+		link, err := s.tokenLink(ctx, run, u, accounts.VerifyEmail)
+		return "welcome_verify", Values{Link: link, Hours: hours(accounts.VerifyEmail.Life())}, err
+	})
+}
+
+// EmailVerification asks a user to verify their address.
+func (s *Service) EmailVerification(ctx context.Context, run *jobs.Run, args EmailVerification) error {
+	return s.toUser(ctx, run, args.UserID, func(ctx context.Context, u users.User) (string, Values, error) {
+		if u.IsEmailVerified() {
+			return "", Values{}, jobs.Cancel(errors.New("the address was verified meanwhile"))
+		}
+		link, err := s.tokenLink(ctx, run, u, accounts.VerifyEmail)
+		return "email_verification", Values{Link: link, Hours: hours(accounts.VerifyEmail.Life())}, err
+	})
+}
+
+// PasswordReset lets a user set a new password.
+func (s *Service) PasswordReset(ctx context.Context, run *jobs.Run, args PasswordReset) error {
+	return s.toUser(ctx, run, args.UserID, func(ctx context.Context, u users.User) (string, Values, error) {
+		link, err := s.tokenLink(ctx, run, u, accounts.ResetPassword)
+		return "password_reset", Values{Link: link, Hours: hours(accounts.ResetPassword.Life())}, err
+	})
+}
+
+// PasswordChanged tells a user that their password was changed.
+func (s *Service) PasswordChanged(ctx context.Context, run *jobs.Run, args PasswordChanged) error {
+	return s.toUser(ctx, run, args.UserID, func(context.Context, users.User) (string, Values, error) {
+		return "password_changed", Values{Link: s.link("/forgot-password"), At: run.Job.CreatedAt}, nil
+	})
+}
+
+// SessionEnded tells a user that a session was ended for their safety.
+func (s *Service) SessionEnded(ctx context.Context, run *jobs.Run, args SessionEnded) error {
+	return s.toUser(ctx, run, args.UserID, func(ctx context.Context, _ users.User) (string, Values, error) {
+		session, err := s.Store.FindEndedSession(ctx, args.UserID, args.SessionID)
+		return "session_ended", Values{
+			Link: s.link("/settings/sessions"), At: run.Job.CreatedAt, Device: session.UserAgent, Address: session.Address,
+			Began: session.CreatedAt,
+		}, gone(err, "the session")
+	})
+}
+
+// Invitation invites somebody into a tenant.
+func (s *Service) Invitation(ctx context.Context, run *jobs.Run, args Invitation) error {
+	return s.send(ctx, run, "mail", func(ctx context.Context) (letter, error) {
+		inv, err := s.Store.FindOpenInvitation(ctx, run.Scope, args.InvitationID)
+		if err != nil {
+			return letter{}, gone(err, "the invitation")
+		}
+		now := s.moment()
+		if state := inv.State(now); state != "pending" {
+			return letter{}, jobs.Cancel(fmt.Errorf("the invitation is %s", state))
+		}
+		token := s.Secrets.New("gw_inv_", members.TokenBytes)
+		if err := s.Store.SaveInvitationToken(ctx, run.Scope, inv.ID, s.Secrets.Hash(token), now); err != nil {
+			return letter{}, gone(err, "the invitation")
+		}
+		return letter{to: users.User{Email: inv.Email}, name: "invitation", values: Values{
+			Link: s.link("/accept-invitation#token=" + token), Organization: inv.TenantName, Who: inv.Inviter, Role: inv.Role,
+			Until: inv.ExpiresAt,
+		}}, nil
+	})
+}
+
+// APIKeyCreated tells who made a key, or the owners where a key did. Each is told once.
+func (s *Service) APIKeyCreated(ctx context.Context, run *jobs.Run, args APIKeyCreated) error {
+	key, err := s.Store.FindMadeKey(ctx, run.Scope, args.KeyID)
+	if err != nil {
+		return gone(err, "the key")
+	}
+	var refused, failed error
+	for _, u := range key.Told {
+		err := s.send(ctx, run, "mail/"+u.ID.String(), func(context.Context) (letter, error) {
+			return letter{to: u, name: "api_key_created", values: Values{
+				Link: s.link("/settings/api-keys"), Organization: key.TenantName, Who: key.Maker, Thing: key.Name,
+				Scopes: strings.Join(key.Scopes, ", "), At: key.CreatedAt,
+			}}, nil
+		})
+		if isFinal(err) {
+			refused = errors.Join(refused, err)
+		} else {
+			failed = errors.Join(failed, err)
+		}
+	}
+	if failed != nil { // those who may yet be told; who was refused is tried with them
+		return failed
+	}
+	return refused
+}
+
+// toUser sends a mail about their account to a user who may sign in.
+func (s *Service) toUser(ctx context.Context, run *jobs.Run, id tenancy.ID,
+	write func(context.Context, users.User) (name string, values Values, err error),
+) error {
+	return s.send(ctx, run, "mail", func(ctx context.Context) (letter, error) {
+		u, err := s.Store.FindAccount(ctx, id)
+		if err != nil {
+			return letter{}, gone(err, "the account")
+		}
+		if !u.IsActive() {
+			return letter{}, jobs.Cancel(errors.New("the account is disabled"))
+		}
+		name, values, err := write(ctx, u)
+		return letter{to: u, name: name, values: values}, err
+	})
+}
+
+// letter is a mail before it is rendered.
+type letter struct {
+	to     users.User
+	name   string
+	values Values
+}
+
+// sent is what is noted of a mail that was sent.
+type sent struct {
+	At time.Time `json:"at"`
+}
+
+// send writes and sends the mail of a step, unless an earlier attempt has. Between the sending and the note of it the
+// process may die: the mail is sent again then, with the same key and so the same Message-ID.
+func (s *Service) send(ctx context.Context, run *jobs.Run, step string, write func(context.Context) (letter, error)) error {
+	_, err := jobs.Once(ctx, run, step, func(ctx context.Context, key string) (sent, error) {
+		l, err := write(ctx)
+		if err != nil {
+			return sent{}, err
+		}
+		l.values.Name = l.to.Name
+		mail, err := s.letters.Write(l.name, l.values)
+		if err != nil {
+			return sent{}, jobs.Permanent(err)
+		}
+		mail.Name, mail.Email, mail.Key, mail.Date = l.to.Name, l.to.Email, key, s.moment()
+		return sent{At: mail.Date}, s.Sender.Send(ctx, mail)
+	})
+	return err
+}
+
+// tokenLink makes a token for the user, keeps its hash, and returns the link that it stands in: in the fragment, which
+// no browser sends to a server and so no server logs.
+func (s *Service) tokenLink(ctx context.Context, run *jobs.Run, u users.User, purpose accounts.Purpose) (string, error) {
+	token, now := s.Secrets.New(purpose.Prefix(), members.TokenBytes), s.moment()
+	err := s.Store.SaveToken(ctx, NewToken{
+		Purpose: purpose, User: u.ID, Email: u.Email, Hash: s.Secrets.Hash(token), Request: run.Job.ID,
+		CreatedAt: now, ExpiresAt: now.Add(purpose.Life()),
+	})
+	if errors.Is(err, ErrSuperseded) {
+		return "", jobs.Cancel(err)
+	}
+	path := "/verify-email"
+	if purpose == accounts.ResetPassword {
+		path = "/reset-password"
+	}
+	return s.link(path + "#token=" + token), gone(err, "the account")
+}
+
+func (s *Service) link(path string) string { return s.Product.URL + path }
+
+// gone ends a job whose subject is no longer there.
+func gone(err error, what string) error {
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return jobs.Cancel(fmt.Errorf("%s is gone: %w", what, err))
+	}
+	return err
+}
+
+// isFinal says whether another attempt would be of no use.
+func isFinal(err error) bool {
+	state, _ := jobs.Decide(jobs.Kind{}.Complete(), err, 0, 1, time.Time{})
+	return state.IsFinal()
+}
+
+func hours(d time.Duration) int { return int(d / time.Hour) }
+
+// moment is now as the database keeps it: in UTC, to the microsecond.
+func (s *Service) moment() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }

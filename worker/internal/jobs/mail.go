@@ -1,0 +1,37 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/notices"
+	"github.com/groundwork-saas/groundwork/platform/mail"
+)
+
+// Mail is the kinds of mails. See docs/mail.md for the list.
+func Mail(n *notices.Service) []jobs.Handler {
+	return []jobs.Handler{
+		jobs.Handle(n.Welcome),
+		jobs.Handle(n.EmailVerification),
+		jobs.Handle(n.PasswordReset),
+		jobs.Handle(n.PasswordChanged),
+		jobs.Handle(n.SessionEnded),
+		jobs.Handle(n.Invitation),
+		jobs.Handle(n.APIKeyCreated),
+	}
+}
+
+// Outbox sends mails by a mail server. What the server refuses for good ends the job; everything else is tried again.
+type Outbox struct{ Sender *mail.Sender }
+
+// Send hands a mail to the server.
+func (o Outbox) Send(ctx context.Context, m notices.Mail) error {
+	err := o.Sender.Send(ctx, mail.Message{
+		To:      mail.Address{Name: m.Name, Email: m.Email},
+		Subject: m.Subject, Text: m.Text, HTML: m.HTML, Key: m.Key, Date: m.Date,
+	})
+	if mail.IsPermanent(err) {
+		return jobs.Permanent(err)
+	}
+	return err
+}
