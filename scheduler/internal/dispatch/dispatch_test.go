@@ -32,6 +32,9 @@ func TestDispatcher(t *testing.T) {
 			}, patience, 200*time.Microsecond)
 			took[i] = time.Since(begun)
 			require.Equal(t, want, got)
+			claimed, _, err := s.engine.Claim(t.Context(), "test", got, time.Hour) // or it is handed over again
+			require.NoError(t, err)
+			require.Len(t, claimed, 1)
 		}
 		slices.Sort(took)
 		t.Logf("from the start of the enqueuing transaction to the list: p50 %s, p90 %s, most %s", took[25], took[45], took[49])
