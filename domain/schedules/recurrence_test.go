@@ -102,14 +102,17 @@ func TestRecurrence(t *testing.T) {
 						}
 					}
 					wall, next := schedules.NextIn(rule, at, location)
-					require.Equal(t, w, coming{wall.String(), next}, "%s: number %d, after %s", rule, i, at)
+					got := coming{wall.String(), next}
+					require.Equal(t, w, got, "%s: number %d, after %s", rule, i, at)
 					back, previous := schedules.PreviousIn(rule, next.Add(time.Second), location)
-					require.Equal(t, last, coming{back.String(), previous}, "%s: the one before %s", rule, next.Add(time.Second))
+					got = coming{back.String(), previous}
+					require.Equal(t, last, got, "%s: the one before %s", rule, next.Add(time.Second))
 					// From any moment on the way the next is the same.
 					for _, between := range []time.Duration{time.Second, 30 * time.Minute, time.Hour, 5 * time.Hour} {
 						if early := next.Add(-between); early.After(at) {
 							wall, again := schedules.NextIn(rule, early, location)
-							assert.Equal(t, w, coming{wall.String(), again}, "%s: after %s", rule, early)
+							got := coming{wall.String(), again}
+							assert.Equal(t, w, got, "%s: after %s", rule, early)
 						}
 					}
 					at = next

@@ -107,5 +107,5 @@ func (s Schedule) offset(tenant tenancy.ID) time.Duration {
 	h := fnv.New64a()
 	_, _ = h.Write(tenant[:])
 	_, _ = h.Write([]byte(s.Name))
-	return time.Duration(h.Sum64() % uint64(s.Spread)).Truncate(time.Millisecond)
+	return time.Duration(h.Sum64() % uint64(s.Spread)).Truncate(time.Millisecond) //nolint:gosec // it is not negative
 }

@@ -101,6 +101,6 @@ func (s Schedule) zone(tenant string) string {
 }
 
 // RequestID is that of the jobs which a schedule makes: it names the schedule and the time.
-func RequestID(schedule string, time Wall) string {
-	return "schedule/" + schedule + "/" + time.String()
+func RequestID(schedule string, met Wall) string {
+	return "schedule/" + schedule + "/" + met.String()
 }

@@ -114,10 +114,10 @@ func TestEnqueue(t *testing.T) {
 		var list []jobs.New
 		for i := range 2500 {
 			n := newJob1()
-			switch {
-			case i%100 == 7:
+			switch i % 100 {
+			case 7:
 				n = newJob1(keyed(fmt.Sprint("key ", i/200), jobs.UniqueWhileLive, 0))
-			case i%100 == 8:
+			case 8:
 				n = newJob1(at(time.Now().Add(time.Hour)))
 			}
 			list = append(list, n)
@@ -315,7 +315,8 @@ func TestUnique_while_its_job_starts(t *testing.T) {
 		all.Go(func() {
 			for range 50 {
 				done, err := s.Jobs.Enqueue(t.Context(), scope, newJob1(keyed("k", jobs.UniqueWhilePending, 0)))
-				if !assert.NoError(t, err) {
+				if err != nil {
+					t.Errorf("enqueue: %v", err)
 					return
 				}
 				_, _, err = s.Engine.Claim(t.Context(), "w", []jobs.Ref{{Tenant: scope.Tenant, ID: done[0].ID}}, lease)
@@ -340,7 +341,7 @@ func TestEffects(t *testing.T) {
 		outcome, found, err := s.Jobs.FindEffect(t.Context(), ref, step)
 		require.NoError(t, err)
 		assert.True(t, found)
-		assert.Equal(t, `{"id":"\u0000"}`, string(outcome))
+		assert.Equal(t, json.RawMessage(`{"id":"\u0000"}`), outcome)
 		_, found, err = s.Jobs.FindEffect(t.Context(), jobs.Ref{Tenant: s.TenantID(t), ID: ref.ID}, step)
 		require.NoError(t, err)
 		assert.False(t, found, "another tenant's")

@@ -253,3 +253,44 @@ func TestInTx_goes_on_after_a_savepoint(t *testing.T) {
 	require.NoError(t, err)
 	assert.EqualValues(t, 2, countMemos(t, s.App, scope))
 }
+
+func TestAfterCommit(t *testing.T) {
+	t.Parallel()
+	s := newSample(t)
+	scope := s.system(t)
+	var done []string
+	act := func(ctx context.Context, name, text string) {
+		s.App.AfterCommit(ctx, name, func() { done = append(done, text) })
+	}
+	act(t.Context(), "a", "outside")
+	assert.Equal(t, []string{"outside"}, done)
+	runs := 0
+	err := s.App.InTx(t.Context(), scope, func(ctx context.Context) error {
+		err := s.App.InTx(ctx, scope, func(ctx context.Context) error {
+			act(ctx, "a", "inner")
+			return nil
+		})
+		require.NoError(t, err)
+		act(ctx, "a", "the same again")
+		act(ctx, "", "nameless")
+		act(ctx, "", "nameless")
+		assert.Len(t, done, 1, "not before the commit")
+		if runs++; runs == 1 {
+			return exec(raw(ctx, s.App, scope), "do $$ begin raise sqlstate '40001'; end $$")
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"outside", "inner", "nameless", "nameless"}, done)
+	err = s.App.InTx(t.Context(), scope, func(ctx context.Context) error {
+		act(ctx, "b", "rolled back")
+		return assert.AnError
+	})
+	require.ErrorIs(t, err, assert.AnError)
+	err = s.App.InTx(t.Context(), scope, func(ctx context.Context) error {
+		act(ctx, "b", "failed to commit")
+		return Defer(raw(ctx, s.App, scope), "select 1 / 0")
+	})
+	require.Error(t, err)
+	assert.Len(t, done, 4)
+}

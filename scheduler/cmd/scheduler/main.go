@@ -61,7 +61,7 @@ func run(ctx context.Context) error {
 	}
 	keys := signingkeys.NewKeyring(postgres.NewSigningKeys(base.DB, base.Sealer), func([]signingkeys.Key) error { return nil }, time.Now,
 		signingkeys.Config{RotateEvery: cfg.SigningKeyLife})
-	jobs, err := wire(base, log, registry, time.Now)
+	jobs, err := wire(base, log, registry, time.Now) //nolint:contextcheck // bells end with Close
 	if err != nil {
 		return errors.Join(err, base.Component().Stop(ctx))
 	}

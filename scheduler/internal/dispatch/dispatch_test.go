@@ -32,6 +32,10 @@ func TestDispatcher(t *testing.T) {
 			}, patience, 200*time.Microsecond)
 			took[i] = time.Since(begun)
 			require.Equal(t, want, got)
+			require.Eventually(t, func() bool { // or it is handed over again
+				claimed, _, err := s.engine.Claim(t.Context(), "test", got, time.Hour)
+				return err == nil && len(claimed) == 1
+			}, patience, tick, "it is locked for as long as the pick is not committed")
 		}
 		slices.Sort(took)
 		t.Logf("from the start of the enqueuing transaction to the list: p50 %s, p90 %s, most %s", took[25], took[45], took[49])
@@ -49,7 +53,9 @@ func TestDispatcher(t *testing.T) {
 		a, b := s.dispatch(t), s.dispatch(t)
 		ran.requireOnce(t, n)
 		require.Eventually(t, func() bool { return len(s.states(t)) == 0 }, patience, tick)
-		assert.InDelta(t, n, a.metric(t, "groundwork_jobs_picked_total")+b.metric(t, "groundwork_jobs_picked_total"), 0)
+		both := func(name string) float64 { return a.metric(t, name) + b.metric(t, name) }
+		// On a slow machine a worker may take longer than it is given to claim one.
+		assert.InDelta(t, n+both("groundwork_jobs_recalled_total"), both("groundwork_jobs_picked_total"), 0)
 	})
 	t.Run("keeps_the_list_short", func(t *testing.T) {
 		t.Parallel()

@@ -63,7 +63,7 @@ type halting struct{ jobs.Buffer }
 
 func (h halting) Push(ctx context.Context, queue string, refs []jobs.Ref) error {
 	err := h.Buffer.Push(ctx, queue, refs)
-	fmt.Println("handed over") //nolint:forbidigo // the test reads it
+	fmt.Println("handed over") // the test reads it
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	return err
 }
