@@ -36,9 +36,9 @@ func readFile(row scanner) (f files.File, err error) {
 func (s *Files) CreateFile(ctx context.Context, scope tenancy.Scope, f files.File, quota int64) error {
 	return s.inTx(ctx, scope, func(tx *gorm.DB) error {
 		counted, err := affect(tx, `
-			insert into file_usage as u (tenant_id, bytes, files) select $1, $2::bigint, 1 where $3::bigint = 0 or $2::bigint <= $3::bigint
-			on conflict (tenant_id) do update set bytes = u.bytes + $2::bigint, files = u.files + 1
-			where u.tenant_id = $1 and ($3::bigint = 0 or u.bytes + $2::bigint <= $3::bigint)`, scope.Tenant, f.Size, quota)
+			insert into file_usage (tenant_id, bytes, files) select $1, $2::bigint, 1 where $3::bigint = 0 or $2::bigint <= $3::bigint
+			on conflict (tenant_id) do update set bytes = file_usage.bytes + $2::bigint, files = file_usage.files + 1
+			where file_usage.tenant_id = $1 and ($3::bigint = 0 or file_usage.bytes + $2::bigint <= $3::bigint)`, scope.Tenant, f.Size, quota)
 		if err != nil {
 			return err
 		}
