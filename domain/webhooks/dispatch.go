@@ -42,6 +42,7 @@ type EndpointRef struct{ Tenant, ID tenancy.ID }
 type Route struct {
 	Event    Event
 	Endpoint tenancy.ID
+	At       time.Time
 	// IsHeld says that it waits for its endpoint.
 	IsHeld bool
 	// Args are the job's; the delivery's id is given by whoever keeps it.
@@ -108,13 +109,14 @@ func (d *Dispatcher) FanOut(ctx context.Context) (events int, err error) {
 // route says which deliveries events make.
 func (d *Dispatcher) route(endpoints []Endpoint, events []Event) []Route {
 	var routes []Route
+	now := d.now().UTC().Truncate(time.Microsecond)
 	for _, event := range events {
 		for _, e := range endpoints {
 			if e.State == Disabled || !e.IsWanted(event) {
 				continue
 			}
 			routes = append(routes, Route{
-				Event: event, Endpoint: e.ID, IsHeld: e.holdsBack(),
+				Event: event, Endpoint: e.ID, At: now, IsHeld: e.holdsBack(),
 				Args: DeliverArgs{EndpointID: e.ID, Suspect: e.Health.ConsecutiveFailures > 0},
 			})
 		}

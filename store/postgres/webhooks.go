@@ -205,7 +205,7 @@ func (s *Webhooks) ChangeEndpoint(ctx context.Context, scope tenancy.Scope, id t
 // holdEndpoint locks an endpoint and opens its secrets.
 func (s *Webhooks) holdEndpoint(tx *gorm.DB, tenant, id tenancy.ID) (webhooks.Endpoint, error) {
 	row, found, err := one(tx, readEndpointRow,
-		"select "+endpointColumns+secretColumns+endpointFrom+" and e.id = $2 and e.deleted_at is null for update", tenant, id)
+		"select "+endpointColumns+secretColumns+endpointFrom+" and e.id = $2 and e.deleted_at is null for update of e", tenant, id)
 	if err != nil {
 		return webhooks.Endpoint{}, err
 	}

@@ -28,7 +28,9 @@ func deliveryFields(d *webhooks.Delivery) []any {
 	}
 }
 
-func readDelivery(row scanner) (d webhooks.Delivery, err error) { return d, row.Scan(deliveryFields(&d)...) }
+func readDelivery(row scanner) (d webhooks.Delivery, err error) {
+	return d, row.Scan(deliveryFields(&d)...)
+}
 
 // ListDeliveries returns deliveries, newest first.
 func (s *Webhooks) ListDeliveries(ctx context.Context, scope tenancy.Scope, q webhooks.Query) ([]webhooks.Delivery, error) {
