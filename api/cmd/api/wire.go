@@ -19,6 +19,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
 	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 	"github.com/groundwork-saas/groundwork/platform/passwords"
 	"github.com/groundwork-saas/groundwork/platform/tokens"
@@ -62,6 +63,13 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		return nil, fmt.Errorf("load the signing keys: %w", err)
 	}
 
+	caller, err := backend.NewCaller(cfg.WebhookAllow, cfg.Environment)
+	if err != nil {
+		return nil, err
+	}
+	queue := postgres.NewJobs(base.Router, nil)
+	hooks := postgres.NewWebhooks(base.Router, base.Sealer, queue)
+
 	store := postgres.NewIdentity(base.DB)
 	hasher := identity.Passwords{Hasher: passwords.New(passwords.Config{})}
 	roles := members.NewRoles(catalog.Permissions())
@@ -84,7 +92,11 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
-		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, nil), nil, now),
+		Jobs:      jobs.NewService(queue, nil, now),
+		Webhooks: webhooks.NewService(webhooks.Needs{
+			Endpoints: hooks, Deliveries: hooks, Checker: caller, Validate: validator, Now: now,
+			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),
+		}),
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,

@@ -17,6 +17,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
 	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
 
 // Version is the API's, as its document says it. A change that breaks callers needs another base path.
@@ -35,20 +36,34 @@ func (a *API) Document() *openapi.Document {
 			reflect.TypeFor[audit.Entry]():  "AuditEvent",
 			reflect.TypeFor[audit.Change](): "AuditChange",
 			// A suffix tells what is sent from what is answered: APIKeyInput, APIKeyPatch.
-			reflect.TypeFor[apikeys.Key]():        "APIKey",
-			reflect.TypeFor[apikeys.Input]():      "APIKey",
-			reflect.TypeFor[apikeys.Label]():      "APIKey",
-			reflect.TypeFor[createdKey]():         "CreatedAPIKey",
-			reflect.TypeFor[members.RoleChange](): "Member",
-			reflect.TypeFor[tenants.Settings]():   "Tenant",
-			reflect.TypeFor[users.Profile]():      "Me",
-			reflect.TypeFor[belongingView]():      "OwnTenant",
-			reflect.TypeFor[jobs.Progress]():      "JobProgress",
+			reflect.TypeFor[apikeys.Key]():          "APIKey",
+			reflect.TypeFor[apikeys.Input]():        "APIKey",
+			reflect.TypeFor[apikeys.Label]():        "APIKey",
+			reflect.TypeFor[createdKey]():           "CreatedAPIKey",
+			reflect.TypeFor[members.RoleChange]():   "Member",
+			reflect.TypeFor[tenants.Settings]():     "Tenant",
+			reflect.TypeFor[users.Profile]():        "Me",
+			reflect.TypeFor[belongingView]():        "OwnTenant",
+			reflect.TypeFor[jobs.Progress]():        "JobProgress",
+			reflect.TypeFor[webhooks.Endpoint]():    "WebhookEndpoint",
+			reflect.TypeFor[webhooks.Input]():       "NewWebhookEndpoint",
+			reflect.TypeFor[webhooks.Settings]():    "WebhookEndpointSettings",
+			reflect.TypeFor[createdEndpoint]():      "CreatedWebhookEndpoint",
+			reflect.TypeFor[webhooks.Rotation]():    "WebhookSecretRotation",
+			reflect.TypeFor[webhooks.RateLimit]():   "WebhookRateLimit",
+			reflect.TypeFor[webhooks.Health]():      "WebhookEndpointHealth",
+			reflect.TypeFor[webhooks.Delivery]():    "WebhookDelivery",
+			reflect.TypeFor[webhooks.Attempt]():     "WebhookAttempt",
+			reflect.TypeFor[deliveryWithAttempts](): "WebhookDeliveryWithAttempts",
+			reflect.TypeFor[webhooks.ReplayInput](): "WebhookReplay",
+			reflect.TypeFor[replayStarted]():        "WebhookReplayStarted",
 		},
 		Enums: map[reflect.Type][]string{
-			reflect.TypeFor[tenancy.ActorKind](): {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
-			reflect.TypeFor[tenants.State]():     {string(tenants.Active), string(tenants.Suspended)},
-			reflect.TypeFor[jobs.State]():        jobStates(),
+			reflect.TypeFor[tenancy.ActorKind]():      {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
+			reflect.TypeFor[tenants.State]():          {string(tenants.Active), string(tenants.Suspended)},
+			reflect.TypeFor[jobs.State]():             jobStates(),
+			reflect.TypeFor[webhooks.EndpointState](): {string(webhooks.Enabled), string(webhooks.Paused), string(webhooks.Disabled)},
+			reflect.TypeFor[webhooks.DeliveryState](): deliveryStates(),
 		},
 		Parameters: parameters(),
 	}
@@ -148,6 +163,16 @@ func capabilities() map[string]openapi.Capability {
 			Description: "Work that is done in the background. What answers 202 names its job: read it until its state is `succeeded`, " +
 				"`dead` or `cancelled`. Jobs that have ended are kept for a while.",
 		},
+		"webhook-endpoints": {
+			Name: "Webhook endpoints",
+			Description: "Servers of yours that are told of what happens, by Standard Webhooks. Each message is signed with the endpoint's " +
+				"secret, which is shown once, when it is made or rotated.",
+		},
+		"webhook-deliveries": {
+			Name: "Webhook deliveries",
+			Description: "Each message to each endpoint, and how its attempts went. One that failed is tried for three days. They are kept " +
+				"for 30 days.",
+		},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }
@@ -179,15 +204,24 @@ func parameters() map[string]*openapi.Schema {
 			Type: openapi.Types{"array"}, Items: oneOf(jobStates()), MaxItems: &most,
 			Description: "Only those in one of these states.",
 		},
-		"jobs.kind":   text("Only those of this kind, such as transfers.import."),
-		"jobs.queue":  queue,
-		"jobs.from":   moment("Only those that were enqueued then or later."),
-		"jobs.to":     moment("Only those that were enqueued before."),
-		"action":      text("Only this act, such as customer.updated."),
-		"resource":    text("Only what was done to records of this kind, such as customer."),
-		"resource_id": id("Only what was done to this record."),
-		"actor_id":    id("Only what this user or API key did."),
-		"from":        moment("Only what was done then or later."),
-		"to":          moment("Only what was done before."),
+		"jobs.kind":  text("Only those of this kind, such as transfers.import."),
+		"jobs.queue": queue,
+		"jobs.from":  moment("Only those that were enqueued then or later."),
+		"jobs.to":    moment("Only those that were enqueued before."),
+		"webhook-deliveries.state": {
+			Type: openapi.Types{"array"}, Items: oneOf(deliveryStates()), MaxItems: new(int64(len(deliveryStates()))),
+			Description: "Only those in one of these states.",
+		},
+		"webhook-deliveries.endpoint_id": id("Only those to this endpoint."),
+		"webhook-deliveries.event_id":    id("Only those of this event."),
+		"webhook-deliveries.type":        text("Only those of this type of event, such as order.paid, or of a group, such as order.*."),
+		"webhook-deliveries.from":        moment("Only those that were made then or later."),
+		"webhook-deliveries.to":          moment("Only those that were made before."),
+		"action":                         text("Only this act, such as customer.updated."),
+		"resource":                       text("Only what was done to records of this kind, such as customer."),
+		"resource_id":                    id("Only what was done to this record."),
+		"actor_id":                       id("Only what this user or API key did."),
+		"from":                           moment("Only what was done then or later."),
+		"to":                             moment("Only what was done before."),
 	}
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
 	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 )
 
@@ -50,6 +51,7 @@ type Dependencies struct {
 	Resources   []*resource.Service
 	Audit       *audit.Service
 	Jobs        *jobs.Service
+	Webhooks    *webhooks.Service
 	Identity    Identity
 	Idempotency idempotency.Store
 	Limiter     limits.Limiter
@@ -116,6 +118,8 @@ func (a *API) table() []Route {
 	routes = append(routes, invitationRoutes(identity.Invitations, a.cursors, a.deps.Now)...)
 	routes = append(routes, apiKeyRoutes(identity.Keys, a.cursors)...)
 	routes = append(routes, jobRoutes(a.deps.Jobs, a.cursors)...)
+	routes = append(routes, webhookEndpointRoutes(a.deps.Webhooks, a.cursors)...)
+	routes = append(routes, webhookDeliveryRoutes(a.deps.Webhooks, a.cursors)...)
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	return routes
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 
@@ -67,7 +68,10 @@ func (h webhookDeliveryHandler) list(c *Call) error {
 	if err := h.service.CheckType(query.Type); err != nil {
 		return err
 	}
-	name := "webhook-deliveries?" + withoutPage(params)
+	filters := maps.Clone(params)
+	filters.Del("cursor")
+	filters.Del("limit")
+	name := "webhook-deliveries?" + filters.Encode()
 	if err := h.cursors.open(c.Scope, name, sealed, &request); err != nil {
 		return err
 	}
@@ -105,4 +109,12 @@ func (h webhookDeliveryHandler) redeliver(c *Call) error {
 	}
 	c.SetHeader("Location", Base+"/webhook-deliveries/"+d.ID.String())
 	return c.Answer(http.StatusAccepted, d)
+}
+
+func deliveryStates() []string {
+	states := make([]string, 0, len(webhooks.DeliveryStates()))
+	for _, state := range webhooks.DeliveryStates() {
+		states = append(states, string(state))
+	}
+	return states
 }
