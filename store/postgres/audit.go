@@ -40,6 +40,11 @@ func tellAudit(tx *gorm.DB, scope tenancy.Scope, entry audit.Entry) error {
 }
 
 func tellEvent(tx *gorm.DB, scope tenancy.Scope, event events.Event) error {
+	if t, ok := tx.Statement.Context.Value(txKey{}).(*transaction); ok {
+		if ring := t.db.told.Load(); ring != nil {
+			t.db.AfterCommit(tx.Statement.Context, "events.told", *ring)
+		}
+	}
 	return Defer(tx, insertEvent, scope.Tenant, event.ID, event.At, event.Type, event.Resource, event.ResourceID,
 		event.Version, scope.RequestID, string(event.Data))
 }

@@ -74,6 +74,7 @@ func (s *stack) start(t *testing.T, cfg settings) {
 	require.NoError(t, err)
 	s.process, err = wire(t.Context(), cfg, s.base, local)
 	require.NoError(t, err)
+	t.Cleanup(s.process.bells.Close)
 	s.api = s.process.api
 	s.handler, err = s.api.Handler()
 	require.NoError(t, err)

@@ -34,6 +34,8 @@ type process struct {
 	api  *httpapi.API
 	keys *signingkeys.Keyring
 	used *apikeys.Service
+	// bells tell the other processes what was committed.
+	bells *redis.Bells
 }
 
 // wire builds the API on its backend.
@@ -67,7 +69,9 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	if err != nil {
 		return nil, err
 	}
-	queue := postgres.NewJobs(base.Router, nil)
+	bells := redis.NewBells(base.Redis)
+	base.DB.OnEvents(bells.EventsBell())
+	queue := postgres.NewJobs(base.Router, bells.Wake)
 	hooks := postgres.NewWebhooks(base.Router, base.Sealer, queue)
 
 	store := postgres.NewIdentity(base.DB)
@@ -92,7 +96,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
-		Jobs:      jobs.NewService(queue, nil, now),
+		Jobs:      jobs.NewService(queue, func(_ context.Context, ref jobs.Ref) { bells.Cancel(ref) }, now),
 		Webhooks: webhooks.NewService(webhooks.Needs{
 			Endpoints: hooks, Deliveries: hooks, Checker: caller, Validate: validator, Now: now,
 			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),
@@ -123,5 +127,5 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		},
 		Now: now,
 	})
-	return &process{api: api, keys: keys, used: apiKeys}, nil
+	return &process{api: api, keys: keys, used: apiKeys, bells: bells}, nil
 }

@@ -72,6 +72,7 @@ func run(ctx context.Context) error {
 			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(keys, log)},
 			upkeep.Duty{Name: "met times", Every: 24 * time.Hour, Run: jobs.schedules.Prune},
 			jobs.endedJobs(cfg.JobsRetention),
+			upkeep.Duty{Name: "webhook deliveries", Every: 6 * time.Hour, Run: base.DB.KeepDeliveries},
 		),
 	}
 	return lifecycle.Run(ctx, cfg.ShutdownTimeout, append(components, jobs.components(ctx)...)...)

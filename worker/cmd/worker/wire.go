@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/lifecycle"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 	"github.com/groundwork-saas/groundwork/platform/ops"
@@ -62,9 +63,16 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine, 
 	}
 	e := &engine{system: system, redis: client, bells: redis.NewBells(client)}
 	tenants := postgres.NewJobs(p.base.Router, e.bells.Wake)
+	p.base.DB.OnEvents(e.bells.EventsBell())
+	caller, err := backend.NewCaller(p.cfg.WebhookAllow, p.cfg.Environment)
+	if err != nil {
+		return nil, errors.Join(err, e.close(ctx))
+	}
 	e.runner, err = runner.New(runner.Config{
-		Handlers: jobs.Handlers(jobs.Needs{}),
-		Desk:     postgres.NewJobEngine(system, tenants), Effects: tenants,
+		Handlers: jobs.Handlers(jobs.Needs{
+			Webhooks: webhooks.NewCourier(postgres.NewWebhooks(p.base.Router, p.base.Sealer, tenants), caller, p.now),
+		}),
+		Desk: postgres.NewJobEngine(system, tenants), Effects: tenants,
 		Queues: queues, Fetch: e.fetch(p.log), OnCancel: e.bells.OnCancel,
 		Name: workerName(), Lease: p.cfg.JobLease, Log: p.log, Registry: p.registry, Now: p.now,
 	})

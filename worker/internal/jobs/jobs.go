@@ -6,12 +6,16 @@ package jobs
 
 import (
 	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
 
 // Needs are what the handlers need.
-type Needs struct{}
+type Needs struct {
+	// Webhooks delivers to customers' servers.
+	Webhooks *webhooks.Courier
+}
 
 // Handlers are all that this worker runs. A kind stands here once.
-func Handlers(Needs) []jobs.Handler {
-	return []jobs.Handler{}
+func Handlers(needs Needs) []jobs.Handler {
+	return webhookHandlers(needs.Webhooks)
 }
