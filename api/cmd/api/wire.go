@@ -34,7 +34,7 @@ type process struct {
 	api  *httpapi.API
 	keys *signingkeys.Keyring
 	used *apikeys.Service
-	// bells tell the other processes what was committed.
+	// bells tell schedulers of new jobs and workers of cancelled ones.
 	bells *redis.Bells
 }
 
@@ -85,6 +85,10 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	}, sessions.Config{RefreshTTL: cfg.RefreshTokenTTL, SessionTTL: cfg.SessionTTL})
 
+	tellCancel := func(ctx context.Context, ref jobs.Ref) {
+		base.DB.AfterCommit(ctx, "", func() { bells.Cancel(ref) })
+	}
+
 	proxies := make([]string, len(cfg.TrustedProxies))
 	for i, prefix := range cfg.TrustedProxies {
 		proxies[i] = prefix.String()
@@ -96,7 +100,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
-		Jobs:      jobs.NewService(queue, func(_ context.Context, ref jobs.Ref) { bells.Cancel(ref) }, now),
+		Jobs:      jobs.NewService(queue, tellCancel, now),
 		Webhooks: webhooks.NewService(webhooks.Needs{
 			Endpoints: hooks, Deliveries: hooks, Checker: caller, Validate: validator, Now: now,
 			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),
