@@ -44,7 +44,7 @@ func NewSecret() Secret {
 // ParseSecret reads what Reveal wrote, or a secret that a customer brings along.
 func ParseSecret(text string) (Secret, error) {
 	encoded, ok := strings.CutPrefix(text, secretPrefix)
-	if !ok || len(text) > maxSecretText {
+	if !ok || len(text) > maxSecretText || strings.ContainsAny(text, "\r\n") { // which the decoder would pass over
 		return Secret{}, errSecret()
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(encoded)
