@@ -119,7 +119,7 @@ func (c *Client) judge(hostport string, ip netip.Addr) error {
 }
 
 // Check gives the verdict on a URL that was entered, and returns it in the form in which it is called. All that its host
-// resolves to now must be allowed. The error is a *Refusal.
+// resolves to now must be allowed. The error is a *RefusalError.
 func (c *Client) Check(ctx context.Context, raw string) (string, error) {
 	t, err := c.parse(raw)
 	if err != nil {
@@ -157,7 +157,7 @@ type Response struct {
 	IsCut bool
 }
 
-// Post sends the body. An answer is a Response whatever its status; redirects are answers. The error is a *Refusal where
+// Post sends the body. An answer is a Response whatever its status; redirects are answers. The error is a *RefusalError where
 // the URL may not be called, and otherwise says in a few words what went wrong, without addresses.
 func (c *Client) Post(ctx context.Context, r Request) (Response, error) {
 	t, err := c.parse(r.URL)
@@ -201,7 +201,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // reason is what went wrong in words that may be shown to whoever owns the URL: no addresses, no look into our network.
 func reason(ctx context.Context, err error) error {
-	var refusal *Refusal
+	var refusal *RefusalError
 	var dns *net.DNSError
 	var timeout net.Error
 	var unknown *tls.CertificateVerificationError

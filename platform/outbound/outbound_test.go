@@ -3,7 +3,6 @@ package outbound_test
 import (
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -31,7 +30,7 @@ func allow(t *testing.T, entries ...string) outbound.Allow {
 
 func refusedAs(t *testing.T, code string, err error) {
 	t.Helper()
-	var refusal *outbound.Refusal
+	var refusal *outbound.RefusalError
 	require.ErrorAs(t, err, &refusal)
 	assert.Equal(t, code, refusal.Code, refusal.Detail)
 	assert.NotContains(t, refusal.Detail, "127.0.0.1")
@@ -354,7 +353,7 @@ func TestHostileReceivers(t *testing.T) {
 		t.Cleanup(s.Close)
 		_, err := client(t, strings.TrimPrefix(s.URL, "https://")).Post(t.Context(), outbound.Request{URL: s.URL})
 		var failed *outbound.CallError
-		require.True(t, errors.As(err, &failed))
+		require.ErrorAs(t, err, &failed)
 		assert.Contains(t, failed.Reason, "certificate")
 	})
 }

@@ -17,8 +17,8 @@ const maxName, maxLabel = 253, 63
 // MaxURL is how long a URL may be, in bytes.
 const MaxURL = 2048
 
-// Refusal says why a URL, or where it leads, is not called. Its text is for whoever gave the URL.
-type Refusal struct {
+// RefusalError says why a URL, or where it leads, is not called. Its text is for whoever gave the URL.
+type RefusalError struct {
 	// Code is the reason, for programs: "url", "https", "credentials", "host", "private", "unresolvable".
 	Code string
 	// Detail is what is wrong and what would be right; it names no address that the URL did not.
@@ -26,9 +26,9 @@ type Refusal struct {
 }
 
 // Error is the detail.
-func (r *Refusal) Error() string { return "the URL " + r.Detail }
+func (r *RefusalError) Error() string { return "the URL " + r.Detail }
 
-func refuse(code, detail string) error { return &Refusal{Code: code, Detail: detail} }
+func refuse(code, detail string) error { return &RefusalError{Code: code, Detail: detail} }
 
 // target is a URL that was read, and what of it decides where it leads.
 type target struct {

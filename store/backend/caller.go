@@ -46,7 +46,7 @@ func (c Caller) Post(ctx context.Context, m webhooks.Message) (webhooks.Answer, 
 func (c Caller) Close() { c.client.Close() }
 
 func inDomainTerms(err error) error {
-	var refusal *outbound.Refusal
+	var refusal *outbound.RefusalError
 	var failed *outbound.CallError
 	switch {
 	case errors.As(err, &refusal):
