@@ -48,7 +48,7 @@ func printable(b []byte) string {
 
 // failureOf says how a call failed; nil where it did not. The error is one that is no receiver's fault.
 func failureOf(a Answer, failed error, now time.Time) (*Failure, error) {
-	var unanswered *Unanswered
+	var unanswered *UnansweredError
 	switch refused, isRefused := asRefused(failed); {
 	case isRefused:
 		return &Failure{Reason: "the URL " + refused.Detail}, nil

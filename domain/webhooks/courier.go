@@ -14,8 +14,8 @@ import (
 // Sender calls endpoints.
 type Sender interface {
 	Checker
-	// Post sends a message. An answer is an Answer whatever its status. The error is a *Refused where the URL may not be
-	// called, and a *Unanswered where no answer came.
+	// Post sends a message. An answer is an Answer whatever its status. The error is a *RefusedError where the URL may not be
+	// called, and a *UnansweredError where no answer came.
 	Post(ctx context.Context, m Message) (Answer, error)
 }
 
@@ -35,14 +35,14 @@ type Answer struct {
 	IsCut bool
 }
 
-// Unanswered is a call without an answer, and why, in words for the endpoint's owner.
-type Unanswered struct {
+// UnansweredError is a call without an answer, and why, in words for the endpoint's owner.
+type UnansweredError struct {
 	Reason    string
 	IsTimeout bool
 }
 
 // Error is the reason.
-func (u *Unanswered) Error() string { return u.Reason }
+func (u *UnansweredError) Error() string { return u.Reason }
 
 // Due is a delivery that is to be attempted, with all that the attempt needs.
 type Due struct {
@@ -154,7 +154,7 @@ func (c *Courier) put(ctx context.Context, scope tenancy.Scope, due Due, s Settl
 }
 
 // send calls the endpoint and records what it answered.
-func (c *Courier) send(ctx context.Context, scope tenancy.Scope, due Due, isProbe bool) error { //nolint:revive // the caller's finding, not a mode
+func (c *Courier) send(ctx context.Context, scope tenancy.Scope, due Due, isProbe bool) error {
 	body, err := BodyOf(due.Endpoint, due.Event)
 	if err != nil {
 		return jobs.Permanent(err)

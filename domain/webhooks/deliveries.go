@@ -167,8 +167,8 @@ func ErrDeliveryNotFound() error {
 	return fault.New(fault.NotFound, "webhook_delivery.not_found", "There is no such delivery; they are kept for 30 days.")
 }
 
-func asRefused(err error) (*Refused, bool) {
-	var refused *Refused
+func asRefused(err error) (*RefusedError, bool) {
+	var refused *RefusedError
 	ok := errors.As(err, &refused)
 	return refused, ok
 }

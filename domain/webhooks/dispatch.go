@@ -143,7 +143,6 @@ func (d *Dispatcher) Release(ctx context.Context) (released int, err error) {
 	return released, errors.Join(errs...)
 }
 
-//nolint:revive // whether the endpoint is deleted is a fact, not a mode
 func release(e Endpoint, isDeleted bool, now time.Time) Release {
 	h := e.Health
 	switch {

@@ -123,7 +123,7 @@ func nextAttempt(now time.Time, made int64, f Failure) (time.Time, bool) {
 	if made > int64(len(schedule)) {
 		return time.Time{}, false
 	}
-	wait := schedule[max(made, 1)-1]
+	wait := schedule[max(made, 1)-1]                      //nolint:gosec // made is 1 to the schedule's length here
 	wait += time.Duration(rand.Int64N(int64(wait)/5 + 1)) //nolint:gosec // spreads retries, guards nothing
 	return now.Add(max(wait, f.RetryAfter)), true
 }

@@ -18,16 +18,16 @@ import (
 )
 
 // Checker gives the verdict on a URL: whether it may be called, and the form in which it is. It is what the Sender would
-// say: the error is a *Refused.
+// say: the error is a *RefusedError.
 type Checker interface {
 	Check(ctx context.Context, url string) (string, error)
 }
 
-// Refused says why a URL is not called, in words for its owner.
-type Refused struct{ Code, Detail string }
+// RefusedError says why a URL is not called, in words for its owner.
+type RefusedError struct{ Code, Detail string }
 
 // Error is the detail.
-func (r *Refused) Error() string { return "the URL " + r.Detail }
+func (r *RefusedError) Error() string { return "the URL " + r.Detail }
 
 // EndpointStore keeps endpoints. Secrets and the values of headers are sealed by it.
 type EndpointStore interface {

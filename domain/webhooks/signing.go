@@ -22,10 +22,11 @@ const (
 
 // secretPrefix marks a symmetric secret; what follows is base64 of 24 to 64 bytes.
 const (
-	secretPrefix              = "whsec_"
-	minSecret, maxSecret      = 24, 64
-	madeSecret                = 32
-	maxSecretText             = 120
+	secretPrefix         = "whsec_"
+	minSecret, maxSecret = 24, 64
+	madeSecret           = 32
+	maxSecretText        = 120
+	//nolint:gosec // it describes a secret, and is none
 	secretForm                = "must be whsec_ followed by base64 of 24 to 64 random bytes; leave it out to have one made"
 	signatureVersion          = "v1,"
 	textOfAnyoneWhoPrintsThis = "whsec_(hidden)"

@@ -14,7 +14,7 @@ const (
 	// jobTimeout is that and the time for the record of it.
 	jobTimeout = 40 * time.Second
 	// slots are how many workers an endpoint may have at once; one that has just failed gets one.
-	slots, slotsOfSuspects = 8, 1
+	slots, slotsOfSuspects = 4, 1
 )
 
 // DeliverArgs ask for one attempt of a delivery. The next one is another job, so that each is told of by its own times,

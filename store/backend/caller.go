@@ -50,9 +50,9 @@ func inDomainTerms(err error) error {
 	var failed *outbound.CallError
 	switch {
 	case errors.As(err, &refusal):
-		return &webhooks.Refused{Code: refusal.Code, Detail: refusal.Detail}
+		return &webhooks.RefusedError{Code: refusal.Code, Detail: refusal.Detail}
 	case errors.As(err, &failed):
-		return &webhooks.Unanswered{Reason: failed.Reason, IsTimeout: failed.IsTimeout}
+		return &webhooks.UnansweredError{Reason: failed.Reason, IsTimeout: failed.IsTimeout}
 	default:
 		return err
 	}
