@@ -141,6 +141,9 @@ func (s *stack) environmentOf(p program) ([]string, error) {
 		own["PUBLIC_URL"] = s.addresses["API_ADDR"].origin()
 	}
 	maps.Copy(own, s.mailVariables())
+	if s.variables["WEBHOOK_ALLOW"] == "" {
+		own["WEBHOOK_ALLOW"] = "127.0.0.0/8" // receivers on this machine
+	}
 	roles := map[string]string{"DATABASE_URL": p.role}
 	if p.system {
 		roles["SYSTEM_DATABASE_URL"] = "groundwork_system"

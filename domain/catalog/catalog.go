@@ -23,3 +23,17 @@ func Permissions() []string {
 	}
 	return permissions
 }
+
+// EventTypes returns the types of events that the resources have.
+func EventTypes() []string {
+	var types []string
+	for _, d := range All() {
+		for _, done := range []string{resource.Created, resource.Updated, resource.Deleted, resource.Restored} {
+			types = append(types, d.Name+"."+done)
+		}
+		for _, act := range d.Acts {
+			types = append(types, d.Name+"."+act.Done)
+		}
+	}
+	return types
+}

@@ -18,8 +18,10 @@ const insertAudit = `INSERT INTO audit_events
   (tenant_id, id, at, actor_kind, actor_id, request_id, action, resource, resource_id, version, changes)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
-const insertEvent = `INSERT INTO events (tenant_id, id, at, type, resource, resource_id, version, request_id, data)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+// An event that no endpoint could want is published when it is written: it costs its readers nothing.
+const insertEvent = `INSERT INTO events (tenant_id, id, at, type, resource, resource_id, version, request_id, data, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN EXISTS (SELECT FROM webhook_endpoints e
+  WHERE e.tenant_id = $1 AND e.deleted_at IS NULL AND e.state <> 'disabled') THEN 'pending' ELSE 'published' END)`
 
 func tellAudit(tx *gorm.DB, scope tenancy.Scope, entry audit.Entry) error {
 	if entry.Changes == nil {
@@ -38,6 +40,11 @@ func tellAudit(tx *gorm.DB, scope tenancy.Scope, entry audit.Entry) error {
 }
 
 func tellEvent(tx *gorm.DB, scope tenancy.Scope, event events.Event) error {
+	if t, ok := tx.Statement.Context.Value(txKey{}).(*transaction); ok {
+		if ring := t.db.told.Load(); ring != nil {
+			t.db.AfterCommit(tx.Statement.Context, "events.told", *ring)
+		}
+	}
 	return Defer(tx, insertEvent, scope.Tenant, event.ID, event.At, event.Type, event.Resource, event.ResourceID,
 		event.Version, scope.RequestID, string(event.Data))
 }

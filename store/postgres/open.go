@@ -49,7 +49,12 @@ type DB struct {
 
 	registering sync.Mutex
 	models      atomic.Pointer[map[*schema.Schema]*model]
+
+	told atomic.Pointer[func()]
 }
+
+// OnEvents has ring called after each commit that wrote events. It must return at once.
+func (db *DB) OnEvents(ring func()) { db.told.Store(&ring) }
 
 // Open connects, and refuses a role that row level security does not bind: a superuser, one with BYPASSRLS, the owner
 // of a table, or one that may become any of them.

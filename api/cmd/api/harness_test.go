@@ -57,6 +57,7 @@ func newStack(t *testing.T, change ...func(*settings)) *stack {
 	require.NoError(t, config.Load(&cfg, nil, []string{
 		"DATABASE_URL=" + s.AppURL, "REDIS_URL=redis://127.0.0.1:1", "MASTER_KEY=" + masterKey,
 		"FILES_DIR=" + s.filesDir, "RATE_LIMIT_ADDRESS=100000/1s", "RATE_LIMIT_ACCOUNT=1000/1s", "DATABASE_MAX_CONNECTIONS=12",
+		"WEBHOOK_ALLOW=127.0.0.1:9",
 	}))
 	for _, c := range change {
 		c(&cfg)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -48,6 +49,17 @@ var made = map[string]func(t *testing.T, o owner) string{
 		t.Helper()
 		return o.upload(t, "secret.txt", "a secret").text("id")
 	},
+	"/webhook-endpoints": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.must(t, http.StatusCreated, http.MethodPost, "/webhook-endpoints",
+			`{"url":"http://127.0.0.1:9/secret","events":["customer.*"]}`).text("id")
+	},
+	"/webhook-deliveries": func(t *testing.T, o owner) string {
+		t.Helper()
+		endpoint := o.must(t, http.StatusCreated, http.MethodPost, "/webhook-endpoints",
+			`{"url":"http://127.0.0.1:9/secret","events":["order.*"]}`).text("id")
+		return o.must(t, http.StatusAccepted, http.MethodPost, "/webhook-endpoints/"+endpoint+"/test", nil).text("id")
+	},
 	"/me/sessions": func(t *testing.T, o owner) string {
 		t.Helper()
 		return o.must(t, http.StatusOK, http.MethodGet, "/me/sessions", nil).text("data", 0, "id")
@@ -56,7 +68,8 @@ var made = map[string]func(t *testing.T, o owner) string{
 
 // bodies are those that a route needs to get as far as looking for its record, where {} is not enough.
 var bodies = map[string]string{
-	"PATCH /members/:id": `{"role":"viewer"}`,
+	"PATCH /members/:id":                 `{"role":"viewer"}`,
+	"POST /webhook-endpoints/:id/replay": `{"from":"` + time.Now().UTC().Add(-time.Hour).Format(time.RFC3339) + `"}`,
 }
 
 // exampleOf makes a record of a resource that is not in made: its definition's example, with records of the victim's in

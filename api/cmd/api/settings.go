@@ -22,6 +22,9 @@ type settings struct {
 	// TrustedProxies are believed about the caller's address.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"CIDRs of the balancers whose X-Forwarded-For is believed; none by default."`
 
+	// WebhookAllow is what webhooks may call though it is private.
+	WebhookAllow []string `env:"WEBHOOK_ALLOW" help:"Private host:port and CIDRs that webhooks may be sent to; none by default. The worker's must be the same."`
+
 	RateLimitTenant  config.Rate `env:"RATE_LIMIT_TENANT" default:"60000/1m" help:"Requests of one tenant, shared by all replicas."`
 	RateLimitKey     config.Rate `env:"RATE_LIMIT_KEY" default:"30000/1m" help:"Requests with one API key."`
 	RateLimitAddress config.Rate `env:"RATE_LIMIT_ADDRESS" default:"300/1m" help:"Requests of one address without a valid credential, sign-ups and sign-ins among them."`

@@ -21,6 +21,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
 	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/mediatype"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 	"github.com/groundwork-saas/groundwork/platform/passwords"
@@ -68,8 +69,15 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		return nil, fmt.Errorf("load the signing keys: %w", err)
 	}
 
+	caller, err := backend.NewCaller(cfg.WebhookAllow, cfg.Environment)
+	if err != nil {
+		return nil, err
+	}
 	bells := redis.NewBells(base.Redis) //nolint:contextcheck // they live as long as the process
+	base.DB.OnEvents(bells.EventsBell())
 	queue := postgres.NewJobs(base.Router, bells.Wake)
+	hooks := postgres.NewWebhooks(base.Router, base.Sealer, queue)
+
 	store := postgres.NewIdentity(base.DB).WithQueue(queue)
 	hasher := identity.Passwords{Hasher: passwords.New(passwords.Config{})}
 	roles := members.NewRoles(catalog.Permissions())
@@ -106,6 +114,10 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Audit:     audit.NewService(auditLog),
 		Jobs:      jobs.NewService(queue, tellCancel, now),
 		Files:     kept,
+		Webhooks: webhooks.NewService(webhooks.Needs{
+			Endpoints: hooks, Deliveries: hooks, Checker: caller, Validate: validator, Now: now,
+			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),
+		}),
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,

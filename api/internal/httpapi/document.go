@@ -17,6 +17,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
 	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
 
 // Version is the API's, as its document says it. A change that breaks callers needs another base path.
@@ -35,20 +36,34 @@ func (a *API) Document() *openapi.Document {
 			reflect.TypeFor[audit.Entry]():  "AuditEvent",
 			reflect.TypeFor[audit.Change](): "AuditChange",
 			// A suffix tells what is sent from what is answered: APIKeyInput, APIKeyPatch.
-			reflect.TypeFor[apikeys.Key]():        "APIKey",
-			reflect.TypeFor[apikeys.Input]():      "APIKey",
-			reflect.TypeFor[apikeys.Label]():      "APIKey",
-			reflect.TypeFor[createdKey]():         "CreatedAPIKey",
-			reflect.TypeFor[members.RoleChange](): "Member",
-			reflect.TypeFor[tenants.Settings]():   "Tenant",
-			reflect.TypeFor[users.Profile]():      "Me",
-			reflect.TypeFor[belongingView]():      "OwnTenant",
-			reflect.TypeFor[jobs.Progress]():      "JobProgress",
+			reflect.TypeFor[apikeys.Key]():          "APIKey",
+			reflect.TypeFor[apikeys.Input]():        "APIKey",
+			reflect.TypeFor[apikeys.Label]():        "APIKey",
+			reflect.TypeFor[createdKey]():           "CreatedAPIKey",
+			reflect.TypeFor[members.RoleChange]():   "Member",
+			reflect.TypeFor[tenants.Settings]():     "Tenant",
+			reflect.TypeFor[users.Profile]():        "Me",
+			reflect.TypeFor[belongingView]():        "OwnTenant",
+			reflect.TypeFor[jobs.Progress]():        "JobProgress",
+			reflect.TypeFor[webhooks.Endpoint]():    "WebhookEndpoint",
+			reflect.TypeFor[webhooks.Input]():       "NewWebhookEndpoint",
+			reflect.TypeFor[webhooks.Settings]():    "WebhookEndpointSettings",
+			reflect.TypeFor[createdEndpoint]():      "CreatedWebhookEndpoint",
+			reflect.TypeFor[webhooks.Rotation]():    "WebhookSecretRotation",
+			reflect.TypeFor[webhooks.RateLimit]():   "WebhookRateLimit",
+			reflect.TypeFor[webhooks.Health]():      "WebhookEndpointHealth",
+			reflect.TypeFor[webhooks.Delivery]():    "WebhookDelivery",
+			reflect.TypeFor[webhooks.Attempt]():     "WebhookAttempt",
+			reflect.TypeFor[deliveryWithAttempts](): "WebhookDeliveryWithAttempts",
+			reflect.TypeFor[webhooks.ReplayInput](): "WebhookReplay",
+			reflect.TypeFor[replayStarted]():        "WebhookReplayStarted",
 		},
 		Enums: map[reflect.Type][]string{
-			reflect.TypeFor[tenancy.ActorKind](): {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
-			reflect.TypeFor[tenants.State]():     {string(tenants.Active), string(tenants.Suspended)},
-			reflect.TypeFor[jobs.State]():        jobStates(),
+			reflect.TypeFor[tenancy.ActorKind]():      {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
+			reflect.TypeFor[tenants.State]():          {string(tenants.Active), string(tenants.Suspended)},
+			reflect.TypeFor[jobs.State]():             jobStates(),
+			reflect.TypeFor[webhooks.EndpointState](): {string(webhooks.Enabled), string(webhooks.Paused), string(webhooks.Disabled)},
+			reflect.TypeFor[webhooks.DeliveryState](): deliveryStates(),
 		},
 		Parameters: parameters(),
 	}
@@ -153,7 +168,17 @@ func capabilities() map[string]openapi.Capability {
 			Description: "Upload, download and share files. Transfers are streamed, and take as long as they take while bytes move. " +
 				"Their contents never change; deleted files stay in the trash for a while.",
 		},
-		"usage":        {Name: "Organization", Description: ""},
+		"usage": {Name: "Organization", Description: ""},
+		"webhook-endpoints": {
+			Name: "Webhook endpoints",
+			Description: "Servers of yours that are told of what happens, by Standard Webhooks. Each message is signed with the endpoint's " +
+				"secret, which is shown once, when it is made or rotated.",
+		},
+		"webhook-deliveries": {
+			Name: "Webhook deliveries",
+			Description: "Each message to each endpoint, and how its attempts went. One that failed is tried for three days. They are kept " +
+				"for 30 days.",
+		},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }
@@ -198,5 +223,14 @@ func parameters() map[string]*openapi.Schema {
 		"purpose":      text("Only those made for this: upload, export, errors, report."),
 		"content_type": text("Only those that hold this, such as text/csv."),
 		"token":        {Type: openapi.Types{"string"}, MaxLength: new(int64(512)), Description: "The token of a link, which stands in its URL."},
+		"webhook-deliveries.state": {
+			Type: openapi.Types{"array"}, Items: oneOf(deliveryStates()), MaxItems: new(int64(len(deliveryStates()))),
+			Description: "Only those in one of these states.",
+		},
+		"webhook-deliveries.endpoint_id": id("Only those to this endpoint."),
+		"webhook-deliveries.event_id":    id("Only those of this event."),
+		"webhook-deliveries.type":        text("Only those of this type of event, such as order.paid, or of a group, such as order.*."),
+		"webhook-deliveries.from":        moment("Only those that were made then or later."),
+		"webhook-deliveries.to":          moment("Only those that were made before."),
 	}
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
 	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 )
 
@@ -57,6 +58,7 @@ type Dependencies struct {
 	Audit       *audit.Service
 	Jobs        *jobs.Service
 	Files       *files.Service
+	Webhooks    *webhooks.Service
 	Identity    Identity
 	Idempotency idempotency.Store
 	Limiter     limits.Limiter
@@ -128,6 +130,8 @@ func (a *API) table() []Route {
 	routes = append(routes, invitationRoutes(identity.Invitations, a.cursors, a.deps.Now)...)
 	routes = append(routes, apiKeyRoutes(identity.Keys, a.cursors)...)
 	routes = append(routes, jobRoutes(a.deps.Jobs, a.cursors)...)
+	routes = append(routes, webhookEndpointRoutes(a.deps.Webhooks, a.cursors)...)
+	routes = append(routes, webhookDeliveryRoutes(a.deps.Webhooks, a.cursors)...)
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
 	routes = append(routes, usageRoutes(a.deps.Files)...)

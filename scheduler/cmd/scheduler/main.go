@@ -84,6 +84,7 @@ func run(ctx context.Context) error {
 			jobs.endedJobs(cfg.JobsRetention),
 			upkeep.Duty{Name: "trash of files", Every: time.Hour, Run: counted(log, "files were removed for good", old.Purge)},
 			upkeep.Duty{Name: "contents without a file", Every: 6 * time.Hour, Run: counted(log, "contents that no file has were removed", old.Sweep)},
+			upkeep.Duty{Name: "webhook deliveries", Every: 6 * time.Hour, Run: base.DB.KeepDeliveries},
 		),
 	}
 	return lifecycle.Run(ctx, cfg.ShutdownTimeout, append(components, jobs.components(ctx)...)...)

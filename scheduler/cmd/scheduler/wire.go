@@ -7,8 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/lifecycle"
 	"github.com/groundwork-saas/groundwork/scheduler/internal/dispatch"
+	"github.com/groundwork-saas/groundwork/scheduler/internal/fanout"
 	"github.com/groundwork-saas/groundwork/scheduler/internal/schedule"
 	"github.com/groundwork-saas/groundwork/scheduler/internal/upkeep"
 	"github.com/groundwork-saas/groundwork/store/backend"
@@ -22,6 +24,7 @@ type parts struct {
 	schedules  *schedule.Scheduler
 	engine     *postgres.JobEngine
 	bells      *redis.Bells
+	fanout     *fanout.Loop
 }
 
 // wire builds them on the backend, whose database is open as the system's role.
@@ -32,6 +35,10 @@ func wire(base *backend.Backend, log *logrus.Logger, registry prometheus.Registe
 	}
 	p.dispatcher = dispatch.New(dispatch.Config{
 		Backlog: p.engine, Buffer: redis.NewJobs(base.Redis, now), Count: p.count, Log: log, Registry: registry, Now: now,
+	})
+	outbox := postgres.NewWebhookOutbox(base.DB, postgres.NewJobs(base.Router, p.bells.Wake))
+	p.fanout = fanout.New(fanout.Config{
+		FanOut: webhooks.NewDispatcher(outbox, now), Release: webhooks.NewDispatcher(outbox, now), Log: log, Registry: registry,
 	})
 	table, err := schedule.Table()
 	if err != nil {
@@ -49,6 +56,7 @@ func (p *parts) components(ctx context.Context) []lifecycle.Component {
 		Name: "bells",
 		Start: func(context.Context) error {
 			p.bells.OnWake(p.dispatcher.Wake)
+			p.bells.OnEvents(p.fanout.Wake)
 			return nil
 		},
 		Stop: func(context.Context) error {
@@ -56,7 +64,7 @@ func (p *parts) components(ctx context.Context) []lifecycle.Component {
 			return nil
 		},
 	}
-	return []lifecycle.Component{bells, p.dispatcher.Component(ctx), p.schedules.Component(ctx)}
+	return []lifecycle.Component{bells, p.dispatcher.Component(ctx), p.schedules.Component(ctx), p.fanout.Component(ctx)}
 }
 
 // count is what the engine counts, as the dispatcher measures it.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/lifecycle"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 	"github.com/groundwork-saas/groundwork/platform/ops"
@@ -67,9 +68,17 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine, 
 	e := &engine{system: system, redis: client, bells: redis.NewBells(client)} //nolint:contextcheck // they end with Close
 	tenants := postgres.NewJobs(p.base.Router, e.bells.Wake)
 	desk := postgres.NewJobEngine(system, tenants)
+	p.base.DB.OnEvents(e.bells.EventsBell())
+	caller, err := backend.NewCaller(p.cfg.WebhookAllow, p.cfg.Environment)
+	if err != nil {
+		return nil, errors.Join(err, e.close(ctx))
+	}
 	e.runner, err = runner.New(runner.Config{ //nolint:contextcheck // jobs end with the runner, not with its making
-		Handlers: jobs.Handlers(jobs.Needs{Trash: p.trash(), Expiries: p.expiries(system, desk), Notices: mails}),
-		Desk:     desk, Effects: tenants,
+		Handlers: jobs.Handlers(jobs.Needs{
+			Trash: p.trash(), Expiries: p.expiries(system, desk), Notices: mails,
+			Webhooks: webhooks.NewCourier(postgres.NewWebhooks(p.base.Router, p.base.Sealer, tenants), caller, p.now),
+		}),
+		Desk: desk, Effects: tenants,
 		Queues: queues, Fetch: e.fetch(p.log), OnCancel: e.bells.OnCancel,
 		Name: workerName(), Lease: p.cfg.JobLease, Log: p.log, Registry: p.registry, Now: p.now,
 	})

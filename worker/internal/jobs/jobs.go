@@ -8,6 +8,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
 	"github.com/groundwork-saas/groundwork/domain/upkeep"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
 
 // Needs are what the handlers need.
@@ -16,6 +17,8 @@ type Needs struct {
 	Expiries upkeep.Expiries
 	// Notices writes mails and sends them; nil leaves them to workers that have a mail server.
 	Notices *notices.Service
+	// Webhooks delivers to customers' servers.
+	Webhooks *webhooks.Courier
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
@@ -24,6 +27,7 @@ func Handlers(needs Needs) []jobs.Handler {
 		PurgeTrash(needs.Trash),
 		Expire(needs.Expiries),
 	}
+	handlers = append(handlers, webhookHandlers(needs.Webhooks)...)
 	if needs.Notices != nil {
 		handlers = append(handlers, Mail(needs.Notices)...)
 	}
