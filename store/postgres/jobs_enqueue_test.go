@@ -341,7 +341,7 @@ func TestEffects(t *testing.T) {
 		outcome, found, err := s.Jobs.FindEffect(t.Context(), ref, step)
 		require.NoError(t, err)
 		assert.True(t, found)
-		assert.Equal(t, json.RawMessage(`{"id":"\u0000"}`), outcome)
+		assert.JSONEq(t, `{"id":"\u0000"}`, string(outcome))
 		_, found, err = s.Jobs.FindEffect(t.Context(), jobs.Ref{Tenant: s.TenantID(t), ID: ref.ID}, step)
 		require.NoError(t, err)
 		assert.False(t, found, "another tenant's")

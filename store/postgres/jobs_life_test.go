@@ -28,7 +28,7 @@ func TestSettle(t *testing.T) {
 		assert.True(t, s.settle(t, jobs.Outcome{Attempt: attemptOf(job), State: jobs.Succeeded, Result: json.RawMessage(`{"rows":"\u0000"}`)}))
 		got := s.find(t, attemptOf(job).Ref)
 		assert.Equal(t, jobs.Succeeded, got.State)
-		assert.Equal(t, json.RawMessage(`{"rows":"\u0000"}`), got.Result)
+		assert.JSONEq(t, `{"rows":"\u0000"}`, string(got.Result))
 		assert.Equal(t, &jobs.Progress{Done: 3, Total: 4, Message: "rows\uFFFD"}, got.Progress)
 		assert.NotNil(t, got.FinishedAt)
 		assert.Nil(t, got.Error)
