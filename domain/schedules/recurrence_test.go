@@ -27,25 +27,25 @@ type span struct {
 func spans() []span {
 	return []span{
 		{"UTC", 2024, 2025},
-		{"Europe/Berlin", 2024, 2026},
-		{"America/New_York", 2024, 2026},
-		{"America/Sao_Paulo", 2016, 2020}, // set forward at midnight: the day begins at one
+		{"Europe/Berlin", 2026, 2027},
+		{"America/New_York", 2026, 2027},
+		{"America/Sao_Paulo", 2018, 2019}, // set forward at midnight: the day begins at one
 		{"Asia/Kathmandu", 1985, 1987},    // moved by a quarter of an hour
-		{"Australia/Lord_Howe", 2024, 2026},
-		{"Pacific/Apia", 2011, 2013},      // passed over 30 December 2011
-		{"Africa/Casablanca", 2024, 2027}, // is set back for Ramadan
+		{"Australia/Lord_Howe", 2026, 2027},
+		{"Pacific/Apia", 2011, 2012},      // passed over 30 December 2011
+		{"Africa/Casablanca", 2025, 2026}, // is set back for Ramadan
 		{"America/Caracas", 2007, 2008},   // by half an hour, in December
-		{"Africa/Cairo", 2014, 2015},      // set forward and back three times in one year
+		{"Africa/Cairo", 2014, 2015},      // set forward and back twice in one year
 		{"Antarctica/Troll", 2024, 2025},  // by two hours
 		{"Pacific/Kwajalein", 1993, 1994}, // passed over a day
-		{"Asia/Pyongyang", 2015, 2018},
+		{"Asia/Pyongyang", 2018, 2019},
 	}
 }
 
 func rules() []schedules.Calendar {
 	return []schedules.Calendar{
 		schedules.Daily(0, 0), schedules.Daily(0, 30), schedules.Daily(1, 30), schedules.Daily(2, 0), schedules.Daily(2, 30),
-		schedules.Daily(23, 59), schedules.Weekly(time.Sunday, 2, 15), schedules.Weekly(time.Friday, 3, 0),
+		schedules.Daily(23, 55), schedules.Weekly(time.Sunday, 2, 15), schedules.Weekly(time.Friday, 3, 0),
 		schedules.Monthly(1, 0, 0), schedules.Monthly(31, 2, 30), schedules.Monthly(30, 12, 0),
 	}
 }
@@ -56,7 +56,10 @@ type coming struct {
 	at   time.Time
 }
 
-// watch looks at a clock of the zone once a minute, and notes when each time of each rule is first shown or passed: what
+// step is how often the clock is looked at: no rule of the test, and no clock that is set, has a minute between.
+const step = 5 * time.Minute
+
+// watch looks at a clock of the zone again and again, and notes when each time of each rule is first shown or passed: what
 // the functions compute, by patience in the place of arithmetic.
 func watch(rules []schedules.Calendar, location *time.Location, from, to time.Time) [][]coming {
 	seen, due := make([][]coming, len(rules)), make([]schedules.Wall, len(rules))
@@ -64,7 +67,7 @@ func watch(rules []schedules.Calendar, location *time.Location, from, to time.Ti
 	for i, rule := range rules {
 		due[i] = rule.Next(highest)
 	}
-	for t := from; t.Before(to); t = t.Add(time.Minute) {
+	for t := from; t.Before(to); t = t.Add(step) {
 		if shown := schedules.WallIn(t, location); highest.Before(shown) {
 			highest = shown
 		}
