@@ -21,7 +21,9 @@ type SystemFiles struct {
 var _ files.SystemStore = (*SystemFiles)(nil)
 
 // NewSystemFiles returns the store of files as the system sees them.
-func NewSystemFiles(db *DB) *SystemFiles { return &SystemFiles{Files: NewFiles(Shared{DB: db}), db: db} }
+func NewSystemFiles(db *DB) *SystemFiles {
+	return &SystemFiles{Files: NewFiles(Shared{DB: db}), db: db}
+}
 
 // ListDueFiles returns files of any tenant that went to the trash before a time, the oldest first.
 func (s *SystemFiles) ListDueFiles(ctx context.Context, before time.Time, limit int) ([]files.Ref, error) {
