@@ -51,7 +51,7 @@ type File struct {
 }
 
 // Key is where the contents are kept. It is made of ids alone, never of anything that was sent.
-func (f File) Key() string { return Key(f.TenantID, f.ID) }
+func (f *File) Key() string { return Key(f.TenantID, f.ID) }
 
 // Key is where the contents of a tenant's file are kept: tenant/aa/id, where aa spreads them over 256 folders.
 func Key(tenant, id tenancy.ID) string {

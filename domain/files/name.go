@@ -37,10 +37,10 @@ func CleanName(sent string) (string, error) {
 
 // isHidden says whether a character has no place in a name: controls, and formats that change how others are shown.
 func isHidden(r rune) bool {
-	switch {
-	case r == '\t' || r == '\n' || r == '\r' || r == '\u2028' || r == '\u2029':
+	switch r {
+	case '\t', '\n', '\r', '\u2028', '\u2029':
 		return false // a space, by strings.Fields
-	case r == '\u200c' || r == '\u200d':
+	case '\u200c', '\u200d':
 		return false // joiners, which scripts and emoji are written with
 	default:
 		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs)

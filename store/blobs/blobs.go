@@ -31,8 +31,6 @@ func Open(cfg config.Files) (files.Contents, error) {
 }
 
 // keyForm is what a key looks like: parts of harmless letters, so that none leads out of a folder or a bucket.
-//
-//nolint:gochecknoglobals // compiled once
 var keyForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}(/[a-z0-9][a-z0-9-]{0,63}){0,7}$`)
 
 var errKey = errors.New("blobs: this is no key")

@@ -175,9 +175,10 @@ func (f *Folder) List(ctx context.Context, visit func(files.Content) error) erro
 			return nil
 		}
 		info, err := entry.Info()
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			return nil
-		} else if err != nil {
+		case err != nil:
 			return err
 		}
 		key := filepath.ToSlash(strings.TrimPrefix(strings.TrimPrefix(path, f.dir), string(filepath.Separator)))

@@ -140,7 +140,7 @@ func (s *strict) Read(p []byte) (int, error) {
 		return 0, s.err
 	}
 	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // the very value is the end
+	if err != nil && err != io.EOF { // the very value is the end
 		s.err = fmt.Errorf("read the contents: %w", err)
 		return n, s.err
 	}

@@ -255,7 +255,7 @@ func (a *API) timedOut(ctx context.Context, err error) error {
 func (c *Call) write() {
 	w := c.gin.Writer
 	if c.answer.contents != nil {
-		defer c.answer.contents.Close() //nolint:errcheck // what was read was read
+		defer c.answer.contents.Close()
 	}
 	if c.transfer != nil {
 		_ = c.transfer.control.SetWriteDeadline(c.transfer.now().Add(answerPatience))

@@ -21,7 +21,7 @@ type Bucket struct {
 // The server's one credential.
 const (
 	AccessKeyID     = "test-access-key"
-	SecretAccessKey = "test-secret-access-key" //nolint:gosec // of a server that lives for one test
+	SecretAccessKey = "test-secret-access-key"
 )
 
 // StartS3 starts a server with a bucket, which ends with the test. It refuses requests that are not signed with
