@@ -87,7 +87,9 @@ type ProcessArgs struct {
 // JobKind declares the job. It is not Transactional in the engine's sense: the event's own row, which is held while its
 // handler runs and says that it was processed in the handler's transaction, makes it happen once, and a try that failed
 // can be noted on it though all else is rolled back.
-func (ProcessArgs) JobKind() jobs.Kind { return jobs.Kind{Name: "inbound.process", Timeout: time.Minute} }
+func (ProcessArgs) JobKind() jobs.Kind {
+	return jobs.Kind{Name: "inbound.process", Timeout: time.Minute}
+}
 
 // Processor processes events.
 type Processor struct {

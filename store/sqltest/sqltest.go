@@ -19,7 +19,7 @@ import (
 // own rule, and is reached through narrow functions only.
 func ControlTables() []string {
 	return []string{
-		"tenants", "users", "memberships", "invitations", "sessions", "refresh_tokens", "api_keys", "signing_keys", "job_queues",
+		"tenants", "users", "memberships", "invitations", "sessions", "refresh_tokens", "api_keys", "signing_keys", "job_queues", "intake_tokens",
 	}
 }
 
