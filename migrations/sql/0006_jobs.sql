@@ -14,6 +14,7 @@ CREATE TABLE jobs (
   max_running      smallint    NOT NULL DEFAULT 0, -- of the lane in the queue; 0 is any number
   attempt          int         NOT NULL DEFAULT 0, -- the fencing token
   max_attempts     int         NOT NULL,
+  tries            int         NOT NULL, -- how many attempts its kind gives, and a retry by hand gives again
   run_at           timestamptz NOT NULL,
   lease_until      timestamptz, -- dispatched: when it was handed over; running: until when the worker holds it
   created_at       timestamptz NOT NULL,
@@ -24,14 +25,16 @@ CREATE TABLE jobs (
   unique_key       text,
   key_until_start  boolean     NOT NULL DEFAULT false, -- the key is given up when the job starts
   request_id       text        NOT NULL DEFAULT '',
-  args             jsonb       NOT NULL DEFAULT '{}',
-  progress         jsonb,
+  args             json        NOT NULL DEFAULT '{}', -- as it was given: json keeps what jsonb refuses (\u0000) or rewrites
+  progress         json,
   error            text,
   failures         jsonb       NOT NULL DEFAULT '[]',
   PRIMARY KEY (tenant_id, id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000,
         autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX jobs_pick_idx ON jobs (queue, lane, run_at, id) WHERE state = 'pending';
+-- Lanes are skipped through by (lane, max_running), so that jobs that wait for their lane's cap are not in the way of
+-- those that have none.
+CREATE INDEX jobs_pick_idx ON jobs (queue, lane, max_running, run_at, id) WHERE state = 'pending';
 CREATE INDEX jobs_due_idx ON jobs (run_at) WHERE state IN ('scheduled', 'retrying');
 CREATE INDEX jobs_lease_idx ON jobs (state, lease_until) WHERE state IN ('dispatched', 'running');
 CREATE INDEX jobs_capped_idx ON jobs (queue, lane) WHERE state IN ('dispatched', 'running') AND max_running > 0;
@@ -56,11 +59,11 @@ CREATE TABLE jobs_finished (
   worker           text        NOT NULL,
   cancel_requested boolean     NOT NULL,
   request_id       text        NOT NULL,
-  args             jsonb       NOT NULL,
-  progress         jsonb,
+  args             json        NOT NULL,
+  progress         json,
   error            text,
   failures         jsonb       NOT NULL,
-  result           jsonb,
+  result           json,
   PRIMARY KEY (tenant_id, id)
 ) PARTITION BY RANGE (id);
 SELECT protect_tenant_table('jobs_finished');
@@ -92,7 +95,7 @@ CREATE TABLE job_effects (
   job_id    uuid        NOT NULL,
   step      text        NOT NULL,
   at        timestamptz NOT NULL DEFAULT now(),
-  outcome   jsonb       NOT NULL,
+  outcome   json        NOT NULL,
   PRIMARY KEY (tenant_id, job_id, step)
 );
 CREATE INDEX job_effects_at_idx ON job_effects (at);
@@ -111,7 +114,8 @@ SELECT protect_control_table('job_queues');
 -- maintain_finished_jobs makes the partitions of jobs_finished for today and the days ahead, and drops those of days of
 -- which nothing is kept any more. It answers how many it made and dropped.
 CREATE FUNCTION maintain_finished_jobs(keep interval, days_ahead int DEFAULT 3, OUT made int, OUT dropped int)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC'
+SET lock_timeout = '3s' AS $$ -- whoever ends a job waits behind it
 DECLARE
   day   timestamptz;
   child text;

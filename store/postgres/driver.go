@@ -261,7 +261,8 @@ func (c *conn) now() time.Time {
 
 func (c *conn) observed(ctx context.Context, query string, started time.Time, err error) {
 	if c.observe != nil {
-		c.observe(ctx, Statement{SQL: query, Took: time.Since(started), Err: err})
+		s := sessionOf(ctx)
+		c.observe(ctx, Statement{SQL: query, Took: time.Since(started), Err: err, System: s != nil && s.system})
 	}
 }
 

@@ -19,10 +19,18 @@ type session struct {
 	tenant  tenancy.ID // zero: no tenant
 	control bool
 	checks  bool // the actor is a user or a key, whose access is checked
+	// system says that the statement is the job engine's own, which goes across tenants: its role is groundwork_system.
+	system bool
+	// indexed has statements planned by indexes and nested loops whatever the statistics say.
+	indexed bool
 
 	// arguments are those of the setup statement, in text: tenant, then the actor's four, then the fence's key.
 	arguments [][]byte
 }
+
+// keepToIndexes are the targets of a select after which a transaction's statements are planned by indexes.
+const keepToIndexes = "set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), " +
+	"set_config('enable_mergejoin', 'off', true)"
 
 // setup is which parts a setup statement has, as a bit set.
 type setup uint8
@@ -32,6 +40,7 @@ const (
 	setupControl
 	setupCheck
 	setupFence
+	setupIndexed
 	setupCount
 )
 
@@ -76,6 +85,14 @@ func controlSession(tenant *tenancy.ID) *session {
 	return s
 }
 
+// engineSession is the session of the job engine, across tenants. A queue's table is empty at one moment and long at the
+// next: a plan that was made while it was empty reads all of it ever after, so that these statements are kept to
+// indexes.
+func engineSession() *session { return &session{control: true, system: true, indexed: true} }
+
+// operatorSession is the session of what operators ask about all tenants' jobs, planned as the statistics say.
+func operatorSession() *session { return &session{control: true, system: true} }
+
 func (s *session) hasTenant() bool { return s != nil && !s.tenant.IsZero() }
 
 // setup says which setup statement precedes a statement that reads, or one that writes.
@@ -97,6 +114,9 @@ func (s *session) setup(writes bool) setup {
 	}
 	if s.control {
 		parts |= setupControl
+	}
+	if s.indexed {
+		parts |= setupIndexed
 	}
 	return parts
 }
@@ -131,6 +151,9 @@ func (parts setup) sql() string {
 	}
 	if parts&setupControl != 0 {
 		add("set_config('app.control', 'on', true)")
+	}
+	if parts&setupIndexed != 0 {
+		add(keepToIndexes)
 	}
 	if parts&setupCheck != 0 {
 		add("check_access($2::text, $3::uuid, $4::uuid, $5::bigint)")

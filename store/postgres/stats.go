@@ -52,6 +52,8 @@ type Statement struct {
 	Took time.Duration
 	// Err is the database's error as it is: its message may hold a value, and is not for logs that outlive a day.
 	Err error
+	// System says that it is the job engine's or an operator's, and goes across tenants.
+	System bool
 }
 
 // Observer is told of each statement after it ran; it must be quick and safe for concurrent use.

@@ -35,6 +35,8 @@ type transaction struct {
 	session *session
 	// races says that the transaction looked at what others may change before it ends, and is to be run again then.
 	races *bool
+	// after is what is to be done once it is committed.
+	after *afterCommit
 }
 
 func (db *DB) transactionOf(ctx context.Context) *transaction {
@@ -100,7 +102,7 @@ func (db *DB) inTx(ctx context.Context, s *session, options *sql.TxOptions, fn f
 			return errOtherScope
 		}
 		if s.tenant != t.session.tenant && !s.tenant.IsZero() { // within the control plane: on to another tenant
-			ctx = context.WithValue(ctx, txKey{}, &transaction{db: db, gorm: t.gorm, session: s, races: t.races})
+			ctx = context.WithValue(ctx, txKey{}, &transaction{db: db, gorm: t.gorm, session: s, races: t.races, after: t.after})
 		}
 		return fn(ctx)
 	}
@@ -136,7 +138,7 @@ func (db *DB) attempt(
 			}
 		}
 	}()
-	t := &transaction{db: db, gorm: tx.Session(&gorm.Session{NewDB: true}), session: s, races: races}
+	t := &transaction{db: db, gorm: tx.Session(&gorm.Session{NewDB: true}), session: s, races: races, after: new(afterCommit)}
 	if err := fn(context.WithValue(ctx, txKey{}, t)); err != nil {
 		return err
 	}
@@ -144,7 +146,41 @@ func (db *DB) attempt(
 	if err := tx.Commit().Error; err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	t.after.run()
 	return nil
+}
+
+// afterCommit is what is to be done once a transaction is committed.
+type afterCommit struct {
+	names map[string]bool
+	acts  []func()
+}
+
+func (a *afterCommit) run() {
+	for _, act := range a.acts {
+		act()
+	}
+}
+
+// AfterCommit runs act once the outermost transaction of the context has been committed, and never where it was rolled
+// back; of an attempt that is run again nothing is left. Acts of one name other than "" run once. Without a transaction
+// act runs at once. It holds up whoever commits: it must be quick, and may be lost in a crash.
+func (db *DB) AfterCommit(ctx context.Context, name string, act func()) {
+	t := db.transactionOf(ctx)
+	if t == nil {
+		act()
+		return
+	}
+	if t.after.names[name] {
+		return
+	}
+	if name != "" {
+		if t.after.names == nil {
+			t.after.names = make(map[string]bool)
+		}
+		t.after.names[name] = true
+	}
+	t.after.acts = append(t.after.acts, act)
 }
 
 // mayRunAgain says whether the transaction lost against another one, met a plan that had become stale, or a connection
