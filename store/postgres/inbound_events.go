@@ -37,7 +37,7 @@ func (s *Inbound) InsertEvents(ctx context.Context, scope tenancy.Scope, arrival
 	if err != nil {
 		return nil, err
 	}
-	columns, sources, err := columnsOf(arrivals)
+	columns, sources, err := arrivalColumns(arrivals)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +69,8 @@ func (s *Inbound) InsertEvents(ctx context.Context, scope tenancy.Scope, arrival
 	return fates, nil
 }
 
-// columnsOf are the arrivals as the statement's arrays, and how it reads their sources.
-func columnsOf(arrivals []inbound.Arrival) (columns []any, sources string, err error) {
+// arrivalColumns are the arrivals as the statement's arrays, and how it reads their sources.
+func arrivalColumns(arrivals []inbound.Arrival) (columns []any, sources string, err error) {
 	n := len(arrivals)
 	ids, sourceIDs, versions := make([]string, n), make([]string, n), make([]int64, n)
 	providers, eventIDs, types, states := make([]string, n), make([]*string, n), make([]string, n), make([]string, n)

@@ -4,11 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	redigo "github.com/gomodule/redigo/redis"
@@ -29,7 +33,13 @@ type server struct {
 // startServer starts a redis-server that ends with the test; without the program the test is skipped.
 func startServer(tb testing.TB) *server {
 	tb.Helper()
-	s := &server{config: devstack.Redis{Password: rand.Text(), RequireReal: true}}
+	return startServerIn(tb, "")
+}
+
+// startServerIn starts one that keeps its data in a folder.
+func startServerIn(tb testing.TB, dir string) *server {
+	tb.Helper()
+	s := &server{config: devstack.Redis{Password: rand.Text(), RequireReal: true, Dir: dir}}
 	s.start(tb)
 	tb.Cleanup(func() { assert.NoError(tb, s.running.Stop(context.WithoutCancel(tb.Context()))) })
 	at, err := url.Parse(s.URL)
@@ -117,4 +127,16 @@ func keysOf(tb testing.TB, client *redis.Client) []string {
 	keys, err := redigo.Strings(client.Do(tb.Context(), "KEYS", "*"))
 	require.NoError(tb, err)
 	return keys
+}
+
+// after is what follows a mark in a text.
+func after(text, mark string) string {
+	_, rest, _ := strings.Cut(text, mark)
+	return rest
+}
+
+// spread says how long something took, mostly and at worst.
+func spread(took []time.Duration) string {
+	slices.Sort(took)
+	return fmt.Sprintf("p50 %s, p99 %s, most %s", took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
 }

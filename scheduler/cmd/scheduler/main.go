@@ -1,4 +1,5 @@
-// Command scheduler runs what is due: for now the upkeep of partitions and of the keys that tokens are signed with.
+// Command scheduler runs what is due: it hands jobs over to the workers, makes those that recur, and keeps partitions and
+// the keys that tokens are signed with.
 package main
 
 import (
@@ -28,6 +29,8 @@ type settings struct {
 	OpsAddr config.Address `env:"SCHEDULER_OPS_ADDR" default:":9092" help:"Where health, metrics and profiles are served; never public."`
 	// SigningKeyLife is how long a key signs tokens before the next one takes over.
 	SigningKeyLife time.Duration `env:"SIGNING_KEY_LIFE" default:"720h" min:"1h" help:"How long a key signs access tokens before the next one takes over."`
+	// JobsRetention is how long jobs that ended can be looked at.
+	JobsRetention time.Duration `env:"JOBS_RETENTION" default:"168h" min:"1h" help:"How long jobs that succeeded or were cancelled can be looked at."`
 }
 
 func main() {
@@ -55,16 +58,23 @@ func run(ctx context.Context) error {
 	}
 	keys := signingkeys.NewKeyring(postgres.NewSigningKeys(base.DB, base.Sealer), func([]signingkeys.Key) error { return nil }, time.Now,
 		signingkeys.Config{RotateEvery: cfg.SigningKeyLife})
+	jobs, err := wire(base, log, registry, time.Now)
+	if err != nil {
+		return errors.Join(err, base.Component().Stop(ctx))
+	}
 	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: base.Checks()})
-	return lifecycle.Run(ctx, cfg.ShutdownTimeout,
+	components := []lifecycle.Component{
 		base.Component(),
 		server.Component,
 		upkeep.Component(ctx, log,
 			upkeep.Duty{Name: "partitions", Every: 6 * time.Hour, Run: base.DB.EnsurePartitions},
 			upkeep.Duty{Name: "signing keys", Every: time.Hour, Run: keys.Maintain},
 			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(keys, log)},
+			upkeep.Duty{Name: "met times", Every: 24 * time.Hour, Run: jobs.schedules.Prune},
+			jobs.endedJobs(cfg.JobsRetention),
 		),
-	)
+	}
+	return lifecycle.Run(ctx, cfg.ShutdownTimeout, append(components, jobs.components(ctx)...)...)
 }
 
 // reseal returns the duty to seal anew what was sealed with an older key of the master key than the one that seals now.
