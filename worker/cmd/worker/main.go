@@ -14,14 +14,8 @@ import (
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 	"github.com/groundwork-saas/groundwork/platform/ops"
 	"github.com/groundwork-saas/groundwork/store/backend"
+	"github.com/groundwork-saas/groundwork/worker/internal/runner"
 )
-
-// settings are what the worker is told.
-type settings struct {
-	config.Common
-	// OpsAddr is where operators find health, metrics and profiles; never public.
-	OpsAddr config.Address `env:"WORKER_OPS_ADDR" default:":9091" help:"Where health, metrics and profiles are served; never public."`
-}
 
 func main() {
 	if err := run(context.Background()); err != nil {
@@ -46,6 +40,16 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: base.Checks()})
-	return lifecycle.Run(ctx, cfg.ShutdownTimeout, base.Component(), server.Component)
+	components, checks := []lifecycle.Component{base.Component()}, base.Checks()
+	var jobs []lifecycle.Component
+	if queues, _ := runner.Served(cfg.Queues); len(queues) > 0 { // Check has seen the error
+		engine, err := newEngine(ctx, process{cfg, log, registry, base, time.Now}, queues)
+		if err != nil {
+			return errors.Join(err, base.Component().Stop(ctx))
+		}
+		jobs, checks = engine.components(), append(checks, engine.check())
+	}
+	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: checks})
+	components = append(append(components, server.Component), jobs...)
+	return lifecycle.Run(ctx, cfg.ShutdownTimeout, components...)
 }

@@ -89,11 +89,13 @@ func (r *Runner) run(ctx context.Context, a *attempt, handler jobs.Handler) {
 	var err error
 	if handler.Kind.Transactional {
 		var held bool
-		held, err = r.config.Desk.Within(timed, run.Scope, func() jobs.Outcome { return succeeded(a, run) },
-			func(ctx context.Context) error {
-				defer r.progress.forget(a.Attempt) // the transaction may have the job's row
-				return guarded(ctx, handler, run)
-			})
+		held, err = r.config.Desk.Within(timed, run.Scope, func() jobs.Outcome {
+			r.leases.settle(a) // from here on the row is the transaction's: a beat that finds it ended takes nothing away
+			return succeeded(a, run)
+		}, func(ctx context.Context) error {
+			defer r.progress.forget(a.Attempt) // writing it would wait for the transaction
+			return guarded(ctx, handler, run)
+		})
 		if err == nil {
 			done.outcome = string(jobs.Succeeded)
 			if !held {
@@ -130,7 +132,10 @@ func (r *Runner) judge(ctx context.Context, a *attempt, kind jobs.Kind, run *job
 	}
 	outcome := jobs.Outcome{Attempt: a.Attempt}
 	now := r.config.Now()
-	outcome.State, outcome.RunAt = jobs.Decide(kind, err, a.job.Attempt, a.job.MaxAttempts, now)
+	// Claims that were given back have raised the most attempts by as many: they are no failures to back off from.
+	left := a.job.MaxAttempts - a.job.Attempt
+	failed := max(kind.MaxAttempts-left, 1)
+	outcome.State, outcome.RunAt = jobs.Decide(kind, err, failed, failed+left, now)
 	// What a handler says where its context has ended is mostly that, in other words. What it is sure of counts.
 	why := context.Cause(ctx)
 	switch sure := isSure(kind, err); {
@@ -153,7 +158,7 @@ func isSure(kind jobs.Kind, err error) bool {
 }
 
 func succeeded(a *attempt, run *jobs.Run) jobs.Outcome {
-	return jobs.Outcome{Attempt: a.Attempt, State: jobs.Succeeded, Result: withoutNUL(run.Result())}
+	return jobs.Outcome{Attempt: a.Attempt, State: jobs.Succeeded, Result: run.Result()}
 }
 
 // guarded runs the handler and makes its panic an error.

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,12 +12,6 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/platform/logging"
-)
-
-// How much of an error, and of what only operators see of it, is kept; in bytes.
-const (
-	maxError = 2_000
-	maxStack = 16_000
 )
 
 // panicError is a handler's panic.
@@ -37,13 +30,13 @@ const internal = "An internal error; it has been logged."
 // callers, what a handler made up is told as it is; what comes from a database, a socket, a file or a panic is told to
 // operators only.
 func say(err error, kind jobs.Kind) (public, private string) {
-	whole := logging.Redact(printable(err.Error()))
+	whole := logging.Redact(err.Error())
 	public = whole
 	var panicked *panicError
 	var f *fault.Error
 	switch {
 	case errors.As(err, &panicked):
-		public, whole = internal, whole+"\n\n"+logging.Redact(printable(string(panicked.stack)))
+		public, whole = internal, whole+"\n\n"+logging.Redact(string(panicked.stack))
 	case errors.Is(err, errTimeout):
 		public = "It took longer than " + kind.Timeout.String() + ", which is all the time that it has."
 	case errors.As(err, &f):
@@ -51,11 +44,10 @@ func say(err error, kind jobs.Kind) (public, private string) {
 	case isMachines(err):
 		public = internal
 	}
-	public = cut(public, maxError)
 	if whole == public {
 		return public, ""
 	}
-	return public, cut(whole, maxStack)
+	return public, whole
 }
 
 // isMachines says whether an error comes from a machine, and names things that are no tenant's business.
@@ -71,23 +63,4 @@ func isMachines(err error) bool {
 	return errors.As(err, &database) || errors.As(err, &network) || errors.As(err, &lookup) || errors.As(err, &file) ||
 		errors.As(err, &system) || errors.As(err, &link) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// withoutNUL replaces \u0000 in JSON, which PostgreSQL does not keep, by U+FFFD.
-func withoutNUL(data []byte) []byte {
-	escape := []byte(`\u0000`)
-	if !bytes.Contains(data, escape) {
-		return data
-	}
-	clean := bytes.Clone(data)
-	for i := 0; i < len(clean)-1; i++ {
-		if clean[i] != '\\' {
-			continue
-		}
-		if bytes.HasPrefix(clean[i:], escape) {
-			copy(clean[i:], `\ufffd`)
-		}
-		i++ // what is escaped begins no escape
-	}
-	return clean
 }

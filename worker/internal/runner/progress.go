@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -11,12 +10,8 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 )
 
-const (
-	// progressEvery is how often a job's progress is written at most.
-	progressEvery = time.Second
-	// maxMessage is how long a progress' message may be, in bytes.
-	maxMessage = 500
-)
+// progressEvery is how often a job's progress is written at most.
+const progressEvery = time.Second
 
 // progress writes how far jobs have come: of each the latest, once a second, all of them together.
 type progress struct {
@@ -34,7 +29,6 @@ func newProgress(desk jobs.Desk, log *logrus.Logger) *progress {
 
 // note keeps what an attempt reports, to be written soon.
 func (p *progress) note(a jobs.Attempt, said jobs.Progress) {
-	said.Message = cut(printable(said.Message), maxMessage)
 	p.mu.Lock()
 	p.dirty[a] = said
 	p.mu.Unlock()
@@ -94,17 +88,4 @@ func (p *progress) write(ctx context.Context, all []jobs.AttemptProgress) {
 	if err := p.desk.SaveProgress(ctx, all); err != nil && ctx.Err() == nil {
 		p.log.WithError(err).Warn("the progress of jobs could not be written")
 	}
-}
-
-// printable is text that PostgreSQL takes: valid UTF-8 without NUL.
-func printable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
-
-// cut shortens text to so many bytes, at the end of a character.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most-len("…")], "") + "…"
 }

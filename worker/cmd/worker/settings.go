@@ -1,0 +1,37 @@
+package main
+
+import (
+	"time"
+
+	"github.com/groundwork-saas/groundwork/platform/config"
+	"github.com/groundwork-saas/groundwork/worker/internal/runner"
+)
+
+// settings are what the worker is told.
+type settings struct {
+	config.Common
+	// OpsAddr is where operators find health, metrics and profiles; never public.
+	OpsAddr config.Address `env:"WORKER_OPS_ADDR" default:":9091" help:"Where health, metrics and profiles are served; never public."`
+	// Queues are those whose jobs this process runs. Replicas may serve different ones.
+	Queues []runner.Queue `env:"WORKER_QUEUES" flag:"queues" default:"critical=10,default=10,webhooks=20,transfers=2,reports=2" help:"The queues whose jobs this process runs, and how many of each at once."`
+	// SystemDatabaseURL is for what goes across tenants: claiming jobs and holding them.
+	SystemDatabaseURL config.Secret `env:"SYSTEM_DATABASE_URL" schemes:"postgres postgresql" help:"PostgreSQL, as the role groundwork_system, for claiming jobs; required where queues are served."`
+	// JobLease is how long other workers leave a job alone whose worker says nothing.
+	JobLease time.Duration `env:"JOB_LEASE" default:"30s" min:"1s" max:"10m" help:"How long a job is left to a worker that says nothing; then another runs it."`
+}
+
+// Check implements config.Checker.
+func (s *settings) Check() []config.Problem {
+	served, err := runner.Served(s.Queues)
+	switch {
+	case err != nil:
+		return []config.Problem{{Name: "WORKER_QUEUES", Detail: err.Error()}}
+	case len(served) > 0 && s.SystemDatabaseURL.Reveal() == "":
+		return []config.Problem{{
+			Name:   "SYSTEM_DATABASE_URL",
+			Detail: "is required to run jobs; set it, or SYSTEM_DATABASE_URL_FILE to a file that holds it, or --queues " + runner.NoQueue,
+		}}
+	default:
+		return nil
+	}
+}

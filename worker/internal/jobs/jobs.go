@@ -1,0 +1,17 @@
+// Package jobs is the table of what this worker runs: one file for each kind of job, or for kinds that belong together.
+//
+// Each file declares a handler over the domain's services, which decide; cmd/worker hands over what they need. Nothing
+// here knows where jobs come from or what becomes of them.
+package jobs
+
+import (
+	"github.com/groundwork-saas/groundwork/domain/jobs"
+)
+
+// Needs are what the handlers need.
+type Needs struct{}
+
+// Handlers are all that this worker runs. A kind stands here once.
+func Handlers(Needs) []jobs.Handler {
+	return []jobs.Handler{}
+}
