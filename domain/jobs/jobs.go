@@ -63,6 +63,11 @@ func (s State) Public() State {
 	return s
 }
 
+// PublicStates are the states that a tenant sees, from a job's beginning to its end.
+func PublicStates() []State {
+	return []State{Scheduled, Pending, Running, Retrying, Succeeded, Dead, Cancelled}
+}
+
 // IsFinal says whether nothing more happens by itself.
 func (s State) IsFinal() bool { return s == Succeeded || s == Dead || s == Cancelled }
 

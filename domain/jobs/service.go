@@ -65,11 +65,19 @@ type Store interface {
 // Service is what a tenant does with its jobs.
 type Service struct {
 	store Store
+	tell  CancelTeller
 	now   func() time.Time
 }
 
-// NewService returns the service over a store.
-func NewService(store Store, now func() time.Time) *Service { return &Service{store: store, now: now} }
+// CancelTeller tells workers, as well as it can, that somebody asked for a running job to be cancelled. A worker that
+// was not told learns of it with the next beat of its lease. The call comes in the context of the request, which may be
+// in a transaction that is not committed yet: the teller waits for that.
+type CancelTeller func(ctx context.Context, ref Ref)
+
+// NewService returns the service over a store; a nil tell leaves workers to find out about cancellations themselves.
+func NewService(store Store, tell CancelTeller, now func() time.Time) *Service {
+	return &Service{store: store, tell: tell, now: now}
+}
 
 // List returns one page, newest first.
 func (s *Service) List(ctx context.Context, scope tenancy.Scope, query Query) (page.Page[Job], error) {
@@ -88,7 +96,14 @@ func (s *Service) Find(ctx context.Context, scope tenancy.Scope, id tenancy.ID) 
 
 // Cancel ends a job that waits, and asks one that runs to end.
 func (s *Service) Cancel(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (Job, error) {
-	return s.store.CancelJob(ctx, scope, id, s.now().UTC())
+	job, err := s.store.CancelJob(ctx, scope, id, s.now().UTC())
+	if err != nil {
+		return Job{}, err
+	}
+	if s.tell != nil && job.State == Running && job.CancelRequested {
+		s.tell(ctx, Ref{Tenant: scope.Tenant, ID: job.ID})
+	}
+	return job, nil
 }
 
 // Retry has a dead job run again.

@@ -29,3 +29,6 @@ type Common struct {
 	// ShutdownTimeout is how long work in flight may take to finish once the process is told to stop.
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" default:"30s" min:"1s" max:"1h" help:"How long work in flight may take to finish once the process is told to stop."`
 }
+
+// Shared is what every process is told; through it a process's own settings are known by the common ones they embed.
+func (c *Common) Shared() *Common { return c }

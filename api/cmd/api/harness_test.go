@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -35,7 +34,7 @@ type stack struct {
 
 	api      *httpapi.API
 	process  *process
-	base     *backend.Backend
+	base     *backend.Process
 	handler  http.Handler
 	url      string
 	registry *prometheus.Registry
@@ -60,19 +59,19 @@ func newStack(t *testing.T, change ...func(*settings)) *stack {
 	for _, c := range change {
 		c(&cfg)
 	}
-	log := logging.New(logging.Config{Output: s.logs, Process: "api"})
-	s.base, err = backend.Open(t.Context(), cfg.Common, log, s.registry, s.now)
+	s.base = &backend.Process{Log: logging.New(logging.Config{Output: s.logs, Process: "api"}), Registry: s.registry, Now: s.now}
+	s.base.Backend, err = backend.Open(t.Context(), cfg.Common, s.base.Log, s.registry, s.now)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.base.Component().Stop(t.Context())) })
-	s.start(t, cfg, log)
+	s.start(t, cfg)
 	return s
 }
 
-func (s *stack) start(t *testing.T, cfg settings, log *logrus.Logger) {
+func (s *stack) start(t *testing.T, cfg settings) {
 	t.Helper()
 	local, err := limits.NewLocal(limits.LocalConfig{Clock: s.now})
 	require.NoError(t, err)
-	s.process, err = wire(t.Context(), cfg, s.base, local, s.registry, log, s.now)
+	s.process, err = wire(t.Context(), cfg, s.base, local)
 	require.NoError(t, err)
 	s.api = s.process.api
 	s.handler, err = s.api.Handler()

@@ -40,6 +40,10 @@ var made = map[string]func(t *testing.T, o owner) string{
 		return o.must(t, http.StatusCreated, http.MethodPost, "/invitations",
 			`{"email":"secret`+o.tenant+`@example.com","role":"member"}`).text("id")
 	},
+	"/jobs": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.enqueue(t, chore{Name: "secret"}).String()
+	},
 	"/me/sessions": func(t *testing.T, o owner) string {
 		t.Helper()
 		return o.must(t, http.StatusOK, http.MethodGet, "/me/sessions", nil).text("data", 0, "id")

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,43 +11,22 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/groundwork-saas/groundwork/platform/config"
 	"github.com/groundwork-saas/groundwork/platform/lifecycle"
 	"github.com/groundwork-saas/groundwork/platform/logging"
-	"github.com/groundwork-saas/groundwork/platform/metrics"
-	"github.com/groundwork-saas/groundwork/platform/ops"
 	"github.com/groundwork-saas/groundwork/store/backend"
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "api:", err)
-		os.Exit(1)
-	}
+	os.Exit(backend.Main(backend.Program{Name: "api", Summary: "serves the HTTP API", Now: time.Now}, serve))
 }
 
-func run(ctx context.Context) error {
-	var cfg settings
-	switch err := config.Load(&cfg, os.Args[1:], os.Environ()); {
-	case errors.Is(err, config.ErrHelp):
-		return config.WriteHelp(os.Stdout, "api", "serves the HTTP API", &cfg)
-	case err != nil:
-		return err
-	}
-	log := logging.New(logging.Config{
-		Level: cfg.LogLevel, Development: cfg.Environment == config.Development, Process: "api",
-	})
-	registry := metrics.New("api")
-	base, err := backend.Open(ctx, cfg.Common, log, registry, time.Now)
-	if err != nil {
-		return err
-	}
-	limiting, err := base.Limiter(registry, time.Now)
+func serve(ctx context.Context, cfg *settings, base *backend.Process) error {
+	limiting, err := base.Limiter(base.Registry, base.Now)
 	if err != nil {
 		return err
 	}
 	defer limiting.Close()
-	p, err := wire(ctx, cfg, base, limiting, registry, log, time.Now)
+	p, err := wire(ctx, *cfg, base, limiting)
 	if err != nil {
 		return err
 	}
@@ -56,13 +34,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("TRUSTED_PROXIES: %w", err)
 	}
-	operations := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: base.Checks()})
 	server := lifecycle.HTTP("api server", &http.Server{
-		Addr: string(cfg.Addr), Handler: handler, ErrorLog: logging.Standard(log, "api server"),
+		Addr: string(cfg.Addr), Handler: handler, ErrorLog: logging.Standard(base.Log, "api server"),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 60 * time.Second,
 		WriteTimeout: cfg.RequestTimeout + 30*time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}, nil)
-	return lifecycle.Run(ctx, cfg.ShutdownTimeout, base.Component(), operations.Component, p.background(ctx, log), server)
+	return lifecycle.Run(ctx, cfg.ShutdownTimeout, base.Component(), base.Operations(cfg.OpsAddr), p.background(ctx, base.Log), server)
 }
 
 // background keeps the signing keys fresh and writes down when API keys were used last.

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sirupsen/logrus"
 	"github.com/ulule/limiter/v3"
 
 	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
@@ -14,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/resource"
@@ -38,10 +36,8 @@ type process struct {
 }
 
 // wire builds the API on its backend.
-func wire(
-	ctx context.Context, cfg settings, base *backend.Backend, limiting redis.Engine,
-	registry prometheus.Registerer, log *logrus.Logger, now func() time.Time,
-) (*process, error) {
+func wire(ctx context.Context, cfg settings, base *backend.Process, limiting redis.Engine) (*process, error) {
+	now := base.Now
 	definitions := catalog.All()
 	if err := base.DB.Verify(ctx, definitions); err != nil {
 		return nil, fmt.Errorf("the resources do not fit the database:\n%w", err)
@@ -88,6 +84,7 @@ func wire(
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
+		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, nil), nil, now),
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,
@@ -106,8 +103,8 @@ func wire(
 		Idempotency: postgres.NewIdempotency(base.Router),
 		Limiter:     limiting,
 		Sealer:      base.Sealer,
-		Log:         log,
-		Metrics:     metrics.NewHTTP(registry),
+		Log:         base.Log,
+		Metrics:     metrics.NewHTTP(base.Registry),
 		CountStatements: func(ctx context.Context) (context.Context, func() int64) {
 			ctx, stats := postgres.WithStats(ctx)
 			return ctx, stats.Statements

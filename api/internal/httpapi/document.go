@@ -11,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/api/internal/static"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -42,10 +43,12 @@ func (a *API) Document() *openapi.Document {
 			reflect.TypeFor[tenants.Settings]():   "Tenant",
 			reflect.TypeFor[users.Profile]():      "Me",
 			reflect.TypeFor[belongingView]():      "OwnTenant",
+			reflect.TypeFor[jobs.Progress]():      "JobProgress",
 		},
 		Enums: map[reflect.Type][]string{
 			reflect.TypeFor[tenancy.ActorKind](): {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
 			reflect.TypeFor[tenants.State]():     {string(tenants.Active), string(tenants.Suspended)},
+			reflect.TypeFor[jobs.State]():        jobStates(),
 		},
 		Parameters: parameters(),
 	}
@@ -140,6 +143,11 @@ func capabilities() map[string]openapi.Capability {
 			Name:        "API keys",
 			Description: "Credentials for programs. A key may do what its scopes say, and is shown once, when it is made or rotated.",
 		},
+		"jobs": {
+			Name: "Jobs",
+			Description: "Work that is done in the background. What answers 202 names its job: read it until its state is `succeeded`, " +
+				"`dead` or `cancelled`. Jobs that have ended are kept for a while.",
+		},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }
@@ -156,7 +164,25 @@ func parameters() map[string]*openapi.Schema {
 	moment := func(description string) *openapi.Schema {
 		return &openapi.Schema{Type: openapi.Types{"string"}, Format: "date-time", Description: description}
 	}
+	oneOf := func(values []string) *openapi.Schema {
+		schema := &openapi.Schema{Type: openapi.Types{"string"}}
+		for _, value := range values {
+			schema.Enum = append(schema.Enum, value)
+		}
+		return schema
+	}
+	most := int64(len(jobStates()))
+	queue := oneOf(jobs.Queues())
+	queue.Description = "Only those of this queue."
 	return map[string]*openapi.Schema{
+		"jobs.state": {
+			Type: openapi.Types{"array"}, Items: oneOf(jobStates()), MaxItems: &most,
+			Description: "Only those in one of these states.",
+		},
+		"jobs.kind":   text("Only those of this kind, such as transfers.import."),
+		"jobs.queue":  queue,
+		"jobs.from":   moment("Only those that were enqueued then or later."),
+		"jobs.to":     moment("Only those that were enqueued before."),
 		"action":      text("Only this act, such as customer.updated."),
 		"resource":    text("Only what was done to records of this kind, such as customer."),
 		"resource_id": id("Only what was done to this record."),

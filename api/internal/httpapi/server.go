@@ -21,6 +21,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/idempotency"
+	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/resource"
@@ -48,6 +49,7 @@ type Config struct {
 type Dependencies struct {
 	Resources   []*resource.Service
 	Audit       *audit.Service
+	Jobs        *jobs.Service
 	Identity    Identity
 	Idempotency idempotency.Store
 	Limiter     limits.Limiter
@@ -113,6 +115,7 @@ func (a *API) table() []Route {
 	routes = append(routes, memberRoutes(identity.Members, a.cursors)...)
 	routes = append(routes, invitationRoutes(identity.Invitations, a.cursors, a.deps.Now)...)
 	routes = append(routes, apiKeyRoutes(identity.Keys, a.cursors)...)
+	routes = append(routes, jobRoutes(a.deps.Jobs, a.cursors)...)
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	return routes
 }

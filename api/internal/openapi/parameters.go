@@ -97,8 +97,15 @@ func (b *builder) queryParameter(name string, r Route) *Parameter {
 		}
 	}
 	p := &Parameter{Name: name, In: "query"}
-	if schema := b.table.Parameters[name]; schema != nil {
+	schema := b.table.Parameters[r.capability()+"."+name]
+	if schema == nil {
+		schema = b.table.Parameters[name]
+	}
+	if schema != nil {
 		c := *schema
+		if c.Type.Has("array") {
+			p = listParameter(name, "")
+		}
 		p.Description, c.Description = c.Description, ""
 		p.Schema = &c
 		return p

@@ -22,7 +22,8 @@ type Table struct {
 	Names map[reflect.Type]string
 	// Enums are the values of string types that have a few.
 	Enums map[reflect.Type][]string
-	// Parameters describe the query parameters that routes name.
+	// Parameters describe the query parameters that routes name; those of one capability stand under its name and theirs,
+	// "jobs.state". The values of a list are separated by commas.
 	Parameters map[string]*Schema
 }
 
