@@ -44,6 +44,14 @@ var made = map[string]func(t *testing.T, o owner) string{
 		t.Helper()
 		return o.enqueue(t, chore{Name: "secret"}).String()
 	},
+	"/webhook-sources": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.source(t).text("id")
+	},
+	"/inbound-events": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.inboundEvent(t)
+	},
 	"/me/sessions": func(t *testing.T, o owner) string {
 		t.Helper()
 		return o.must(t, http.StatusOK, http.MethodGet, "/me/sessions", nil).text("data", 0, "id")

@@ -11,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/members"
@@ -68,6 +69,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	apiKeys := apikeys.NewService(apikeys.Needs{
 		Store: store, Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	})
+	queue, arrivals := postgres.NewJobs(base.Router, nil), postgres.NewInbound(base.DB, base.Router)
 	signedIn := sessions.NewService(sessions.Needs{
 		Store: store, Tokens: identity.NewTokens(ring, keys, cfg.AccessTokenTTL), Passwords: hasher,
 		Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
@@ -84,7 +86,14 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
-		Jobs:      jobs.NewService(postgres.NewJobs(base.Router, nil), nil, now),
+		Jobs:      jobs.NewService(queue, nil, now),
+		Inbound: httpapi.Inbound{
+			Sources: inbound.NewSources(inbound.SourceNeeds{
+				Store: arrivals, Queue: queue, Sealer: base.Sealer, Secrets: identity.Secrets(), Validate: validator, Now: now,
+				URL: cfg.IntakeURL,
+			}),
+			Events: inbound.NewEvents(arrivals, queue, now),
+		},
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,

@@ -11,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/api/internal/static"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/resource"
@@ -44,11 +45,20 @@ func (a *API) Document() *openapi.Document {
 			reflect.TypeFor[users.Profile]():      "Me",
 			reflect.TypeFor[belongingView]():      "OwnTenant",
 			reflect.TypeFor[jobs.Progress]():      "JobProgress",
+
+			reflect.TypeFor[sourceView]():           "WebhookSource",
+			reflect.TypeFor[inbound.SourceInput]():  "WebhookSource",
+			reflect.TypeFor[inbound.SourceChange](): "WebhookSource",
+			reflect.TypeFor[inbound.Secret]():       "WebhookSecret",
+			reflect.TypeFor[inbound.Event]():        "InboundEvent",
+			reflect.TypeFor[inbound.ReplayInput]():  "InboundReplay",
+			reflect.TypeFor[inbound.Replayed]():     "InboundReplayed",
 		},
 		Enums: map[reflect.Type][]string{
 			reflect.TypeFor[tenancy.ActorKind](): {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
 			reflect.TypeFor[tenants.State]():     {string(tenants.Active), string(tenants.Suspended)},
 			reflect.TypeFor[jobs.State]():        jobStates(),
+			reflect.TypeFor[inbound.State]():     inboundStateNames(),
 		},
 		Parameters: parameters(),
 	}
@@ -148,6 +158,15 @@ func capabilities() map[string]openapi.Capability {
 			Description: "Work that is done in the background. What answers 202 names its job: read it until its state is `succeeded`, " +
 				"`dead` or `cancelled`. Jobs that have ended are kept for a while.",
 		},
+		"webhook-sources": {
+			Name: "Webhook sources",
+			Description: "Addresses to which others, such as Stripe or GitHub, send webhooks. What arrives is verified, kept and answered, " +
+				"and processed by a job.",
+		},
+		"inbound-events": {
+			Name:        "Inbound events",
+			Description: "What webhook sources received, and what became of it. Any of it can be processed again.",
+		},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }
@@ -179,15 +198,23 @@ func parameters() map[string]*openapi.Schema {
 			Type: openapi.Types{"array"}, Items: oneOf(jobStates()), MaxItems: &most,
 			Description: "Only those in one of these states.",
 		},
-		"jobs.kind":   text("Only those of this kind, such as transfers.import."),
-		"jobs.queue":  queue,
-		"jobs.from":   moment("Only those that were enqueued then or later."),
-		"jobs.to":     moment("Only those that were enqueued before."),
-		"action":      text("Only this act, such as customer.updated."),
-		"resource":    text("Only what was done to records of this kind, such as customer."),
-		"resource_id": id("Only what was done to this record."),
-		"actor_id":    id("Only what this user or API key did."),
-		"from":        moment("Only what was done then or later."),
-		"to":          moment("Only what was done before."),
+		"jobs.kind":  text("Only those of this kind, such as transfers.import."),
+		"jobs.queue": queue,
+		"jobs.from":  moment("Only those that were enqueued then or later."),
+		"jobs.to":    moment("Only those that were enqueued before."),
+		"inbound-events.state": {
+			Type: openapi.Types{"array"}, Items: oneOf(inboundStateNames()), MaxItems: &most,
+			Description: "Only those in one of these states.",
+		},
+		"inbound-events.source_id": id("Only what this source received."),
+		"inbound-events.type":      text("Only those of this type, such as invoice.paid, or invoice.* for several."),
+		"inbound-events.from":      moment("Only those that were received then or later."),
+		"inbound-events.to":        moment("Only those that were received before."),
+		"action":                   text("Only this act, such as customer.updated."),
+		"resource":                 text("Only what was done to records of this kind, such as customer."),
+		"resource_id":              id("Only what was done to this record."),
+		"actor_id":                 id("Only what this user or API key did."),
+		"from":                     moment("Only what was done then or later."),
+		"to":                       moment("Only what was done before."),
 	}
 }
