@@ -62,8 +62,12 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine, 
 	}
 	e := &engine{system: system, redis: client, bells: redis.NewBells(client)}
 	tenants := postgres.NewJobs(p.base.Router, e.bells.Wake)
+	needs, err := p.needs(tenants)
+	if err != nil {
+		return nil, errors.Join(err, e.close(ctx))
+	}
 	e.runner, err = runner.New(runner.Config{
-		Handlers: jobs.Handlers(jobs.Needs{}),
+		Handlers: jobs.Handlers(needs),
 		Desk:     postgres.NewJobEngine(system, tenants), Effects: tenants,
 		Queues: queues, Fetch: e.fetch(p.log), OnCancel: e.bells.OnCancel,
 		Name: workerName(), Lease: p.cfg.JobLease, Log: p.log, Registry: p.registry, Now: p.now,

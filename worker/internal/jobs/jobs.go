@@ -5,13 +5,21 @@
 package jobs
 
 import (
+	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 )
 
 // Needs are what the handlers need.
-type Needs struct{}
+type Needs struct {
+	// Processor and Events are what was received by webhook.
+	Processor *inbound.Processor
+	Events    *inbound.Events
+}
 
 // Handlers are all that this worker runs. A kind stands here once.
-func Handlers(Needs) []jobs.Handler {
-	return []jobs.Handler{}
+func Handlers(needs Needs) []jobs.Handler {
+	return []jobs.Handler{
+		ProcessInbound(needs.Processor),
+		ReplayInbound(needs.Events),
+	}
 }
