@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -10,13 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
-	"github.com/groundwork-saas/groundwork/store/postgres"
 	"github.com/groundwork-saas/groundwork/worker/internal/runner"
 )
 
@@ -217,7 +218,7 @@ func TestRunner_failures(t *testing.T) {
 		assert.Len(t, job.Failures, want.attempts, how)
 		assert.Contains(t, at.log.of(t, id)["error"], want.logged, how)
 		if how == "panic" {
-			assert.Contains(t, job.Failures[0].Stack, "runner_test.go")
+			assert.Contains(t, w.failures(t, id), "runner_test.go", "operators see where")
 			assert.Contains(t, at.log.of(t, id)["stack"], "runner_test.go")
 		}
 	}
@@ -230,26 +231,29 @@ func TestRunner_transactions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.dispatch(t)
-	effects := w.Open(t, postgres.Config{URL: w.WorkerURL})
-	tell := func(ctx context.Context, scope tenancy.Scope, name string) error {
-		return postgres.NewJobs(postgres.Shared{DB: effects}, nil).RecordEffect(ctx, jobs.Ref{Tenant: scope.Tenant, ID: tenancy.NewID()}, name, []byte(`1`))
-	}
 	at := w.start(t, options{handlers: []jobs.Handler{
 		jobs.Handle(func(ctx context.Context, run *jobs.Run, args inside) error {
 			run.Progress(1, 2, "half way")
-			if err := tell(ctx, run.Scope, fmt.Sprintf("fail=%t", args.Fail)); err != nil {
+			ref := jobs.Ref{Tenant: run.Job.Tenant, ID: run.Job.ID}
+			if err := run.Effects.RecordEffect(ctx, ref, "effect", json.RawMessage(`1`)); err != nil {
 				return err
 			}
 			if args.Fail {
-				return errors.New("after the effect")
+				panic("after the effect")
 			}
 			return run.SetResult("done")
 		}),
 	}})
-	_ = at
 	good, bad := w.enqueue(t, inside{}), w.enqueue(t, inside{Fail: true})
 	assert.JSONEq(t, `"done"`, string(w.until(t, good, jobs.Succeeded).Result))
-	assert.Equal(t, "after the effect", *w.until(t, bad, jobs.Dead).Error)
+	w.until(t, bad, jobs.Dead)
+	assert.Contains(t, w.failures(t, bad), "panic: after the effect")
+	for id, want := range map[tenancy.ID]bool{good: true, bad: false} {
+		_, found, err := w.queue.FindEffect(t.Context(), jobs.Ref{Tenant: w.scope.Tenant, ID: id}, "effect")
+		require.NoError(t, err)
+		assert.Equal(t, want, found, "the effect is there exactly where the job succeeded")
+	}
+	assert.Equal(t, 1, at.counted(t, "jobs_attempts_total", map[string]string{"kind": "test.inside", "outcome": "succeeded"}))
 }
 
 func TestRunner_cancellation(t *testing.T) {
@@ -397,7 +401,7 @@ func TestNew(t *testing.T) {
 	w := newWorld(t)
 	client, bells := w.connect(t, w.redisURL)
 	_, err := runner.New(runner.Config{
-		Handlers: []jobs.Handler{twice, twice}, Registry: w.start(t, options{}).registryOfItsOwn(), Fetch: fetchWith(client, bells),
+		Handlers: []jobs.Handler{twice, twice}, Registry: prometheus.NewRegistry(), Fetch: fetchWith(client, bells),
 	})
 	require.ErrorContains(t, err, "test.plain have two handlers")
 }

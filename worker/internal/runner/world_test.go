@@ -50,9 +50,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop(context.WithoutCancel(t.Context()))) })
 	w.redisURL = server.URL
-	tenant := tenancy.NewID()
-	w.Exec(t, "insert into tenants (id, name, slug) values ($1, 'Acme', $2)", tenant, tenant.String())
-	w.scope = tenancy.AsSystem(tenant, "request-7")
+	w.scope = tenancy.AsSystem(w.TenantID(t), "request-7")
 	w.client, w.bells = w.connect(t, w.redisURL)
 	w.queue = postgres.NewJobs(postgres.Shared{DB: w.DB}, w.bells.Wake)
 	w.engine = postgres.NewJobEngine(w.Open(t, postgres.Config{URL: w.SystemURL}), w.queue)
@@ -210,6 +208,14 @@ func (w *world) until(t *testing.T, id tenancy.ID, states ...jobs.State) jobs.Jo
 		assert.Contains(c, states, job.State)
 	}, patience, 2*time.Millisecond)
 	return job
+}
+
+// failures are a job's as operators see them, as JSON.
+func (w *world) failures(t *testing.T, id tenancy.ID) string {
+	t.Helper()
+	var failures string
+	require.NoError(t, w.Admin(t).QueryRow(t.Context(), "select failures::text from jobs where id = $1", id.String()).Scan(&failures))
+	return failures
 }
 
 // lines are what a worker logged.
