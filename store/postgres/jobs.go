@@ -160,10 +160,14 @@ func (l *jobList) sql() (string, []any, error) {
 	if ended != nil {
 		parts = append(parts, "(select "+endedColumns+" from jobs_finished j"+l.where(ended)+order+")")
 	}
-	if len(parts) == 0 {
+	switch len(parts) {
+	case 0:
 		return "", nil, nil
+	case 1:
+		return parts[0], l.args, nil
+	default:
+		return strings.Join(parts, " union all ") + order, l.args, nil
 	}
-	return strings.Join(parts, " union all ") + order, l.args, nil
 }
 
 func (l *jobList) hold(condition string, value any) {

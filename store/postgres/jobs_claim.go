@@ -9,13 +9,17 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
+// stateByKey is the state of a job j that is looked up by its key. As an expression it fits no partial index: where the
+// statistics are behind, as a queue's always are, the planner takes an index of all jobs of a state for a short one.
+const stateByKey = "(j.state || '')"
+
 // claimJobs takes jobs for a worker. A row that somebody holds is passed over, so that a batch never waits for one of
 // its jobs. A pending job is taken too: Redis has it before the dispatcher has committed, and may have it where that
 // failed; but not one of a lane with a cap, which only the dispatcher counts.
 const claimJobs = `with held as (
 	  select j.tenant_id, j.id, j.cancel_requested
 	  from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, id) join jobs j on j.tenant_id = g.tenant_id and j.id = g.id
-	  where j.state = 'dispatched' or j.state = 'pending' and j.max_running = 0
+	  where ` + stateByKey + ` = 'dispatched' or ` + stateByKey + ` = 'pending' and j.max_running = 0
 	  order by j.tenant_id, j.id for update of j skip locked),
 	gone as (
 	  delete from jobs j using held h where j.tenant_id = h.tenant_id and j.id = h.id and h.cancel_requested returning j.*),
@@ -32,10 +36,10 @@ const claimJobs = `with held as (
 const lockedJobs = `with seen as (
 	  select j.tenant_id, j.id, j.state = 'pending' and j.max_running > 0 as capped
 	  from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, id) join jobs j on j.tenant_id = g.tenant_id and j.id = g.id
-	  where j.state in ('pending', 'dispatched')),
+	  where ` + stateByKey + ` in ('pending', 'dispatched')),
 	free as (
 	  select j.tenant_id, j.id from seen s join jobs j on j.tenant_id = s.tenant_id and j.id = s.id
-	  where s.capped and j.state = 'pending' for share of j skip locked)
+	  where s.capped and ` + stateByKey + ` = 'pending' for share of j skip locked)
 	select s.tenant_id, s.id from seen s
 	where not (s.capped and exists (select from free f where f.tenant_id = s.tenant_id and f.id = s.id))`
 
@@ -72,7 +76,7 @@ const beatJobs = `with held as (
 	  select g.n, j.tenant_id, j.id, j.cancel_requested
 	  from unnest($1::uuid[], $2::uuid[], $3::int[]) with ordinality as g (tenant_id, id, attempt, n)
 	  join jobs j on j.tenant_id = g.tenant_id and j.id = g.id
-	  where j.state = 'running' and j.attempt = g.attempt order by j.tenant_id, j.id for no key update of j)
+	  where ` + stateByKey + ` = 'running' and j.attempt = g.attempt order by j.tenant_id, j.id for no key update of j)
 	update jobs j set lease_until = now() + $4::bigint * interval '1 microsecond'
 	from held h where j.tenant_id = h.tenant_id and j.id = h.id returning h.n, h.cancel_requested`
 
@@ -105,7 +109,7 @@ const saveProgress = `with held as (
 	  from unnest($1::uuid[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::text[])
 	    as g (tenant_id, id, attempt, done, total, message)
 	  join jobs j on j.tenant_id = g.tenant_id and j.id = g.id
-	  where j.state = 'running' and j.attempt = g.attempt order by j.tenant_id, j.id for no key update of j)
+	  where ` + stateByKey + ` = 'running' and j.attempt = g.attempt order by j.tenant_id, j.id for no key update of j)
 	update jobs j set progress = h.progress from held h where j.tenant_id = h.tenant_id and j.id = h.id`
 
 // SaveProgress notes how far attempts have come.

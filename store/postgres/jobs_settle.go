@@ -32,7 +32,7 @@ func settleJobs(hold string) string {
 	  from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::text[])
 	    with ordinality as g (tenant_id, id, attempt, state, run_at, result, error, stack, n)
 	  join jobs j on j.tenant_id = g.tenant_id and j.id = g.id
-	  where ` + hold + `j.state = 'running' and j.attempt = g.attempt
+	  where ` + hold + stateByKey + ` = 'running' and j.attempt = g.attempt
 	  order by j.tenant_id, j.id for update of j),
 	ended as (
 	  delete from jobs j using held l

@@ -19,7 +19,7 @@ func (e *JobEngine) PruneDead(ctx context.Context, keep time.Duration, limit int
 	return e.prune(ctx, `with old as (
 		  select j.tenant_id, j.id from jobs j
 		  where j.state = 'dead' and j.finished_at < now() - $1::bigint * interval '1 microsecond' limit $2 for update skip locked)
-		delete from jobs j using old o where j.tenant_id = o.tenant_id and j.id = o.id and j.state = 'dead'`, keep, limit)
+		delete from jobs j using old o where j.tenant_id = o.tenant_id and j.id = o.id`, keep, limit)
 }
 
 // PruneKeys removes up to limit keys whose period was over for longer than keep.

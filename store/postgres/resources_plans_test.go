@@ -125,13 +125,15 @@ func statementOf(t *testing.T, db *DB, scope tenancy.Scope, d *resource.Definiti
 
 // node is a part of a plan that was run.
 type node struct {
-	Type    string  `json:"Node Type"`
-	Index   string  `json:"Index Name"`
-	Rows    float64 `json:"Actual Rows"`
-	Removed float64 `json:"Rows Removed by Filter"`
-	Filter  string  `json:"Filter"`
-	Cond    string  `json:"Index Cond"`
-	Plans   []node  `json:"Plans"`
+	Type     string  `json:"Node Type"`
+	Relation string  `json:"Relation Name"`
+	Index    string  `json:"Index Name"`
+	Rows     float64 `json:"Actual Rows"`
+	Loops    float64 `json:"Actual Loops"`
+	Removed  float64 `json:"Rows Removed by Filter"`
+	Filter   string  `json:"Filter"`
+	Cond     string  `json:"Index Cond"`
+	Plans    []node  `json:"Plans"`
 }
 
 func (n node) all() []node {
