@@ -75,7 +75,7 @@ BEGIN
     SELECT tenant_id, id FROM inbound_events
      WHERE received_at < now() - least(keep, keep_quarantined)
        AND (received_at < now() - keep OR state = 'quarantined' AND received_at < now() - keep_quarantined)
-     LIMIT most FOR UPDATE SKIP LOCKED
+     LIMIT most
   ) old WHERE e.tenant_id = old.tenant_id AND e.id = old.id;
   GET DIAGNOSTICS removed = ROW_COUNT;
   RETURN removed;
