@@ -196,7 +196,7 @@ func TestListJobs(t *testing.T) {
 	})
 	t.Run("page by page, there and back", func(t *testing.T) {
 		t.Parallel()
-		service := jobs.NewService(s.Jobs, time.Now)
+		service := jobs.NewService(s.Jobs, nil, time.Now)
 		request, got := page.Request{Limit: 7}, []tenancy.ID(nil)
 		var last page.Page[jobs.Job]
 		for {
