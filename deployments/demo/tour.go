@@ -48,6 +48,7 @@ func (t *tour) steps() []step {
 		{"Filter and sort", t.filter},
 		{"Change one", t.change},
 		{"Delete one, and restore it", t.deleteAndRestore},
+		{"Take a webhook in: Stripe says that an order was paid", t.webhookIn},
 		{"See who did what", t.audit},
 		{"Try to reach them as another tenant", t.trespass},
 		{"See the limits", t.limits},

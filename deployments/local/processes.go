@@ -42,7 +42,10 @@ func programs() []program {
 			name: "api", source: "./api/cmd/api", role: "groundwork_app", ops: "API_OPS_ADDR",
 			origins: map[string]string{"api": "API_ADDR"},
 		},
-		{name: "worker", source: "./worker/cmd/worker", role: "groundwork_worker", system: true, ops: "WORKER_OPS_ADDR"},
+		{
+			name: "worker", source: "./worker/cmd/worker", role: "groundwork_worker", system: true, args: []string{"--intake"},
+			ops: "WORKER_OPS_ADDR", origins: map[string]string{"intake": "INTAKE_ADDR"},
+		},
 		{name: "scheduler", source: "./scheduler/cmd/scheduler", role: "groundwork_system", system: true, ops: "SCHEDULER_OPS_ADDR"},
 	}
 }
@@ -132,6 +135,9 @@ func (s *stack) environmentOf(p program) ([]string, error) {
 	}
 	if s.variables["PUBLIC_URL"] == "" {
 		own["PUBLIC_URL"] = s.addresses["API_ADDR"].origin()
+	}
+	if s.variables["INTAKE_URL"] == "" {
+		own["INTAKE_URL"] = s.addresses["INTAKE_ADDR"].origin()
 	}
 	roles := map[string]string{"DATABASE_URL": p.role}
 	if p.system {
