@@ -49,6 +49,10 @@ migrate: ## Bring the database of MIGRATE_DATABASE_URL to this version (see: go 
 bench: ## Measure the API beside a hand-written handler and pgbench (see: go run ./deployments/bench -help)
 	@go run ./deployments/bench
 
+.PHONY: bench-intake
+bench-intake: ## Measure the intake of webhooks of a running stack (see: go run ./deployments/bench/intake -help)
+	@go run ./deployments/bench/intake
+
 .PHONY: rename
 rename: ## Give this clone its own module path: make rename MODULE=github.com/acme/shop
 	@go run ./deployments/rename "$(MODULE)"

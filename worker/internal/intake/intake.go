@@ -172,7 +172,7 @@ func (i *Intake) observed(handle func(*call) (inbound.Receipt, error)) http.Hand
 			"duration_ms": float64(took.Microseconds()) / 1000, "bytes": max(r.ContentLength, 0),
 		}
 		switch {
-		case status >= http.StatusInternalServerError && r.Context().Err() == nil:
+		case status == http.StatusInternalServerError && r.Context().Err() == nil:
 			i.Log.WithFields(fields).WithError(err).Error("webhook not taken in")
 		case err != nil:
 			i.Log.WithFields(fields).WithError(err).Info("webhook refused")

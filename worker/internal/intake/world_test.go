@@ -54,6 +54,7 @@ type world struct {
 	events    *inbound.Events
 	processor *inbound.Processor
 	resources map[string]*resource.Service
+	masterKey string
 	receiver  *inbound.Receiver
 	config    intake.Config
 	url       string
@@ -95,13 +96,9 @@ func tokens() members.Secrets {
 	return members.Secrets{New: secrets.Token, Check: secrets.Check, Hash: secrets.Hash}
 }
 
-func newBox(tb testing.TB) box {
-	tb.Helper()
-	key, err := seal.NewMasterKey()
-	require.NoError(tb, err)
+func newBox(key string) (box, error) {
 	master, err := seal.New(key)
-	require.NoError(tb, err)
-	return box{master}
+	return box{master}, err
 }
 
 func newWorld(tb testing.TB, change ...func(*inbound.ReceiverNeeds, *intake.Config)) *world {
@@ -115,7 +112,12 @@ func newWorld(tb testing.TB, change ...func(*inbound.ReceiverNeeds, *intake.Conf
 			require.NoError(tb, db.Register(d.New()))
 		}
 	}
-	sealer, worker := newBox(tb), postgres.Shared{DB: own}
+	var err error
+	w.masterKey, err = seal.NewMasterKey()
+	require.NoError(tb, err)
+	sealer, err := newBox(w.masterKey)
+	require.NoError(tb, err)
+	worker := postgres.Shared{DB: own}
 	w.sources = inbound.NewSources(inbound.SourceNeeds{
 		Store: postgres.NewInbound(w.DB, api), Queue: postgres.NewJobs(api, nil), Sealer: sealer, Secrets: tokens(),
 		Validate: validate.New(), Now: w.now,
