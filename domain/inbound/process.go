@@ -174,7 +174,7 @@ func (p *Processor) note(ctx context.Context, run *jobs.Run, id tenancy.ID, caus
 	defer cancel()
 	isLast := isFinal(cause) || run.Job.Attempt >= run.Job.MaxAttempts
 	// Where this fails too, the job's own error still says it.
-	_, _ = p.store.UpdateEvent(ctx, run.Scope, id, func(_ context.Context, e *Event) error { //nolint:errcheck // see above
+	_, _ = p.store.UpdateEvent(ctx, run.Scope, id, func(_ context.Context, e *Event) error {
 		if !isDue(*e, run) {
 			return nil
 		}

@@ -97,7 +97,7 @@ func (r *Receiver) setAside(s Source, d Delivery, refused error) {
 	e := r.received(s, d)
 	e.State, e.Body = Quarantined, slices.Clone(d.Body[:min(len(d.Body), QuarantineBody)])
 	reason := "It did not verify."
-	if refusal := providers.Refusal(""); errors.As(refused, &refusal) {
+	if refusal := providers.RefusalError(""); errors.As(refused, &refusal) {
 		reason = clean(refusal.Error(), maxReason)
 	}
 	e.Error = &reason

@@ -18,6 +18,16 @@ CREATE TABLE webhook_sources (
   PRIMARY KEY (tenant_id, id)
 );
 SELECT protect_tenant_table('webhook_sources');
+CREATE POLICY system ON webhook_sources TO groundwork_system USING (true) WITH CHECK (true);
+GRANT SELECT, UPDATE (token_sealed, secrets) ON webhook_sources TO groundwork_system;
+
+-- +goose StatementBegin
+-- list_webhook_sources returns sources of all tenants after one of them, for the system to seal them anew.
+CREATE FUNCTION list_webhook_sources(after_tenant uuid, after_id uuid, most int) RETURNS SETOF webhook_sources
+LANGUAGE sql STABLE AS $$
+  SELECT * FROM webhook_sources s WHERE (s.tenant_id, s.id) > (after_tenant, after_id) ORDER BY s.tenant_id, s.id LIMIT most
+$$;
+-- +goose StatementEnd
 
 -- The control plane's: which source a token is of, before the tenant is known.
 CREATE TABLE intake_tokens (
@@ -83,5 +93,5 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION sweep_inbound_events;
+DROP FUNCTION sweep_inbound_events, list_webhook_sources;
 DROP TABLE inbound_events, intake_tokens, webhook_sources;

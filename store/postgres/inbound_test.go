@@ -226,3 +226,37 @@ func TestInbound_held_events_and_a_release_do_not_miss_each_other(t *testing.T) 
 	<-inserted
 	require.NoError(t, <-release)
 }
+
+// stamps seals by writing the key's name in front.
+type stamps struct{ key string }
+
+func (s stamps) Seal(plaintext, _ []byte) ([]byte, error) { return append([]byte(s.key), plaintext...), nil }
+
+func (s stamps) Open(sealed, _ []byte) ([]byte, error) { return sealed[1:], nil }
+
+func (s stamps) NeedsReseal(sealed []byte) bool { return string(sealed[:1]) != s.key }
+
+func TestInbound_is_sealed_anew(t *testing.T) {
+	t.Parallel()
+	a := newArrivals(t)
+	for range 3 {
+		a.newSource(t, a.Tenant(t))
+	}
+	system := postgres.NewSealedSources(a.Open(t, postgres.Config{URL: a.SystemURL}))
+	n, err := inbound.Reseal(t.Context(), system, stamps{"b"})
+	require.NoError(t, err)
+	assert.Equal(t, 4, n)
+	found, err := a.store.FindSource(t.Context(), a.scope, a.source.ID)
+	require.NoError(t, err)
+	assert.Equal(t, []byte("b"), found.TokenSealed)
+	assert.Equal(t, []byte{'b', 2}, found.Secrets[0].Sealed)
+	assert.EqualValues(t, 1, found.Version)
+	n, err = inbound.Reseal(t.Context(), system, stamps{"b"})
+	require.NoError(t, err)
+	assert.Zero(t, n)
+	page, err := system.ListSealed(t.Context(), tenancy.ID{}, tenancy.ID{}, 2)
+	require.NoError(t, err)
+	next, err := system.ListSealed(t.Context(), page[1].TenantID, page[1].ID, 10)
+	require.NoError(t, err)
+	assert.Len(t, next, 2)
+}

@@ -49,7 +49,7 @@ type Provider interface {
 	Settings() []Setting
 	// CheckSecret says what is wrong with a secret, and what would be right; "" for nothing.
 	CheckSecret(secret string) string
-	// Verify says what a message is, or why it is not the provider's: an error that is a Refusal.
+	// Verify says what a message is, or why it is not the provider's: an error that is a RefusalError.
 	Verify(m Message) (Event, error)
 }
 
@@ -128,14 +128,14 @@ func (h Headers) one(name string) (string, error) {
 	}
 }
 
-// Refusal is why a message is not believed. It may be shown to the source's owner: it never holds a secret, nor the
+// RefusalError is why a message is not believed. It may be shown to the source's owner: it never holds a secret, nor the
 // signature that would have been right.
-type Refusal string
+type RefusalError string
 
 // Error is the reason.
-func (r Refusal) Error() string { return string(r) }
+func (r RefusalError) Error() string { return string(r) }
 
-func refuse(format string, values ...any) error { return Refusal(fmt.Sprintf(format, values...)) }
+func refuse(format string, values ...any) error { return RefusalError(fmt.Sprintf(format, values...)) }
 
 // errMismatch is the answer to a signature that no active secret makes.
 func errMismatch() error { return refuse("the signature fits none of the source's secrets") }

@@ -58,7 +58,7 @@ func (m message) with(name string, values ...string) message {
 func (m message) refused(t *testing.T, provider, reason string) {
 	t.Helper()
 	_, err := m.verify(t, provider)
-	var refusal providers.Refusal
+	var refusal providers.RefusalError
 	require.ErrorAs(t, err, &refusal)
 	assert.Contains(t, refusal.Error(), reason)
 	for _, secret := range m.secrets {
