@@ -16,9 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundwork-saas/groundwork/domain/inbound"
+	"github.com/groundwork-saas/groundwork/domain/inbound/providers"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/store/postgres"
 	"github.com/groundwork-saas/groundwork/worker/internal/intake"
 )
 
@@ -267,6 +269,27 @@ func (w *world) pause(tb testing.TB, source inbound.Source, paused bool) {
 	require.NoError(tb, err)
 }
 
+// An event costs two round trips, and one that is repeated one more.
+func TestIntake_round_trips(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, path := w.hub(t)
+	take := func(id string) int64 {
+		ctx, stats := postgres.WithStats(t.Context())
+		_, err := w.receiver.Receive(ctx, inbound.Delivery{
+			Token: strings.TrimPrefix(path, "/hooks/"), Body: []byte("{}"), Headers: headersOf(sign("github", id, "push", "{}", w.now())),
+		})
+		require.NoError(t, err)
+		return stats.RoundTrips()
+	}
+	take("first") // looks the source up, and has statements prepared
+	for i := range 10 {
+		take(fmt.Sprint("warm-", i))
+	}
+	assert.EqualValues(t, 2, take("new"))
+	assert.LessOrEqual(t, take("new"), int64(4))
+}
+
 // A secret that is added is good within a second, though the source is remembered for longer.
 func TestIntake_takes_a_new_secret_within_a_second(t *testing.T) {
 	t.Parallel()
@@ -459,4 +482,12 @@ func TestIntake_impatient_senders(t *testing.T) {
 	}
 	senders.Wait()
 	assert.GreaterOrEqual(t, len(w.received(t, source)), 15)
+}
+
+func headersOf(headers map[string]string) providers.Headers {
+	all := map[string][]string{}
+	for name, value := range headers {
+		all[name] = []string{value}
+	}
+	return providers.NewHeaders(all)
 }
