@@ -141,6 +141,11 @@ openapi-lint: ## Lint the OpenAPI document with Redocly and with Spectral's OWAS
 	@go run ./api/cmd/openapi > api/openapi-lint/openapi.json
 	@cd api/openapi-lint && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent lint
 
+.PHONY: check-signers
+check-signers: ## Verify webhooks that the providers' own libraries have signed; needs Node
+	@cd domain/inbound/providers/testdata/signers && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@go test -count=1 -tags signers ./domain/inbound/providers -run TestSigners
+
 # -race needs cgo and so a C compiler. What has to be seen with a real Redis is skipped without one, which fails here.
 .PHONY: check-tests
 check-tests:
