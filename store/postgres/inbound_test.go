@@ -191,6 +191,8 @@ func TestInbound_events(t *testing.T) {
 }
 
 // A hold and a release of the source wait for each other: what is held is seen by whoever lets it go on.
+//
+//nolint:contextcheck // the release is no part of the transaction that it waits for
 func TestInbound_held_events_and_a_release_do_not_miss_each_other(t *testing.T) {
 	t.Parallel()
 	a := newArrivals(t)
@@ -230,7 +232,9 @@ func TestInbound_held_events_and_a_release_do_not_miss_each_other(t *testing.T) 
 // stamps seals by writing the key's name in front.
 type stamps struct{ key string }
 
-func (s stamps) Seal(plaintext, _ []byte) ([]byte, error) { return append([]byte(s.key), plaintext...), nil }
+func (s stamps) Seal(plaintext, _ []byte) ([]byte, error) {
+	return append([]byte(s.key), plaintext...), nil
+}
 
 func (s stamps) Open(sealed, _ []byte) ([]byte, error) { return sealed[1:], nil }
 
@@ -254,9 +258,9 @@ func TestInbound_is_sealed_anew(t *testing.T) {
 	n, err = inbound.Reseal(t.Context(), system, stamps{"b"})
 	require.NoError(t, err)
 	assert.Zero(t, n)
-	page, err := system.ListSealed(t.Context(), tenancy.ID{}, tenancy.ID{}, 2)
+	first, err := system.ListSealed(t.Context(), tenancy.ID{}, tenancy.ID{}, 2)
 	require.NoError(t, err)
-	next, err := system.ListSealed(t.Context(), page[1].TenantID, page[1].ID, 10)
+	next, err := system.ListSealed(t.Context(), first[1].TenantID, first[1].ID, 10)
 	require.NoError(t, err)
 	assert.Len(t, next, 2)
 }

@@ -225,8 +225,12 @@ func TestInboundEvents(t *testing.T) {
 		some := o.must(t, http.StatusAccepted, http.MethodPost, "/inbound-events/replay", window)
 		assert.EqualValues(t, 1, some.at("count"))
 		assert.Nil(t, some.at("job_id"))
-		for _, bad := range []map[string]any{{}, {"from": "2020-01-01T00:00:00Z"}, {"from": "2021-01-01T00:00:00Z", "to": "2020-01-01T00:00:00Z"},
-			{"from": "2020-01-01T00:00:00Z", "to": "2021-01-01T00:00:00Z", "state": "quarantined"}} {
+		for _, bad := range []map[string]any{
+			{},
+			{"from": "2020-01-01T00:00:00Z"},
+			{"from": "2021-01-01T00:00:00Z", "to": "2020-01-01T00:00:00Z"},
+			{"from": "2020-01-01T00:00:00Z", "to": "2021-01-01T00:00:00Z", "state": "quarantined"},
+		} {
 			o.refused(t, http.StatusUnprocessableEntity, "validation_failed", http.MethodPost, "/inbound-events/replay", bad)
 		}
 	})

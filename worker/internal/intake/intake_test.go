@@ -104,8 +104,15 @@ func TestIntake(t *testing.T) {
 			path    string
 			headers map[string]string
 		}{
-			{path, bad}, {unknown, bad}, {"/hooks/nonsense", bad}, {unknown, sign("github", "d", "push", "{}", w.now())}, {path, nil}, {unknown, nil},
-			{"/hooks/" + strings.Repeat("x", 2000), bad}, {"/hooks/%00", bad}, {"/hooks/gw_in_%FF", nil},
+			{path, bad},
+			{unknown, bad},
+			{"/hooks/nonsense", bad},
+			{unknown, sign("github", "d", "push", "{}", w.now())},
+			{path, nil},
+			{unknown, nil},
+			{"/hooks/" + strings.Repeat("x", 2000), bad},
+			{"/hooks/%00", bad},
+			{"/hooks/gw_in_%FF", nil},
 		} {
 			answers = append(answers, w.post(t, each.path, "{}", each.headers))
 		}
