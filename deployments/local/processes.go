@@ -130,6 +130,9 @@ func (s *stack) environmentOf(p program) ([]string, error) {
 		"REDIS_URL":   s.redisURLOfRun,
 		"MASTER_KEY":  s.secrets.MasterKey,
 	}
+	if s.variables["FILES_DIR"] == "" {
+		own["FILES_DIR"] = filepath.Join(s.dir, "files")
+	}
 	for variable, a := range s.addresses {
 		own[variable] = a.String()
 	}

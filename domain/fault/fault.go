@@ -23,6 +23,7 @@ const (
 	NotFound                 // it does not exist, or belongs to another tenant
 	Conflict                 // the present state does not allow it
 	Stale                    // the caller's copy is older than ours
+	OutOfRange               // a part was asked for that is not there
 	TooLarge                 // more than a limit takes
 	Unsupported              // a content type that is not spoken here
 	Limited                  // too many requests

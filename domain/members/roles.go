@@ -27,6 +27,9 @@ const (
 	AuditRead    = "audit:read"
 	JobsRead     = "jobs:read"
 	JobsWrite    = "jobs:write"
+	FilesRead    = "files:read"
+	FilesWrite   = "files:write"
+	FilesDelete  = "files:delete"
 	// WebhooksRead and WebhooksWrite are about both directions: endpoints and deliveries, sources and inbound events.
 	WebhooksRead  = "webhooks:read"
 	WebhooksWrite = "webhooks:write"
@@ -50,13 +53,13 @@ type Roles struct {
 func NewRoles(resources []string) *Roles {
 	all := append([]string{
 		TenantRead, TenantWrite, MembersRead, MembersWrite, KeysRead, KeysWrite, AuditRead,
-		JobsRead, JobsWrite, WebhooksRead, WebhooksWrite,
+		JobsRead, JobsWrite, WebhooksRead, WebhooksWrite, FilesRead, FilesWrite, FilesDelete,
 	}, resources...)
 	slices.Sort(all)
 	all = slices.Compact(all)
 
-	viewer := []string{TenantRead, MembersRead, JobsRead}
-	member := []string{TenantRead, MembersRead, JobsRead, JobsWrite}
+	viewer := []string{TenantRead, MembersRead, JobsRead, FilesRead}
+	member := []string{TenantRead, MembersRead, JobsRead, JobsWrite, FilesRead, FilesWrite, FilesDelete}
 	for _, permission := range resources {
 		switch _, verb, _ := strings.Cut(permission, ":"); verb {
 		case "read":

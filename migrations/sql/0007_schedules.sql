@@ -28,7 +28,7 @@ CREATE TABLE schedule_times (
 CREATE INDEX schedule_times_at_idx ON schedule_times (at);
 SELECT protect_tenant_table('schedule_times', 'SELECT');
 CREATE POLICY system ON schedule_times TO groundwork_system USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT, DELETE ON schedule_times TO groundwork_system;
+GRANT SELECT, INSERT, UPDATE, DELETE ON schedule_times TO groundwork_system;
 
 -- What has expired is removed by its time.
 CREATE INDEX refresh_tokens_expires_at_idx ON refresh_tokens (expires_at);

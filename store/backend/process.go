@@ -82,7 +82,9 @@ func start[S any, P Settings[S]](
 	return serve(ctx, cfg, p)
 }
 
-// Operations returns the server of the ops port, which shows the process's metrics and its checks.
-func (p *Process) Operations(addr config.Address) lifecycle.Component {
-	return ops.New(ops.Config{Addr: string(addr), Registry: p.Registry, Log: p.Log, Checks: p.Checks()}).Component
+// Operations returns the server of the ops port, which shows the process's metrics and whether it is ready: by the
+// backend's checks, and by those that the process has beside them.
+func (p *Process) Operations(addr config.Address, more ...ops.Check) lifecycle.Component {
+	checks := append(p.Checks(), more...)
+	return ops.New(ops.Config{Addr: string(addr), Registry: p.Registry, Log: p.Log, Checks: checks}).Component
 }

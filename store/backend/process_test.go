@@ -52,7 +52,7 @@ func TestStart(t *testing.T) {
 		}}, func(ctx context.Context, cfg *testSettings, p *Process) error {
 			defer func() { assert.NoError(t, p.Component().Stop(ctx)) }()
 			assert.Equal(t, "blue", cfg.Color)
-			assert.NoError(t, p.DB.Ping(ctx))
+			require.NoError(t, p.DB.Ping(ctx))
 			assert.Equal(t, "painter", processOf(t, p))
 			return stopped
 		})

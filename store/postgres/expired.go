@@ -16,8 +16,9 @@ func NewExpired(system *DB) *Expired { return &Expired{db: system} }
 func (e *Expired) IdempotencyKeys(ctx context.Context, keep time.Duration, limit int) (int64, error) {
 	return e.remove(ctx, `with old as (
 		  select tenant_id, digest from idempotency_keys
-		   where expires_at < now() - $1::bigint * interval '1 microsecond' order by expires_at limit $2 for update skip locked)
-		delete from idempotency_keys k using old o where k.tenant_id = o.tenant_id and k.digest = o.digest`, keep, limit)
+		   where expires_at < now() - $1::bigint * interval '1 microsecond' order by expires_at limit $2)
+		delete from idempotency_keys k using old o where k.tenant_id = o.tenant_id and k.digest = o.digest
+		   and k.expires_at < now() - $1::bigint * interval '1 microsecond'`, keep, limit)
 }
 
 // Sessions removes sessions with their refresh tokens.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -196,7 +197,7 @@ func TestListJobs(t *testing.T) {
 	})
 	t.Run("page by page, there and back", func(t *testing.T) {
 		t.Parallel()
-		service := jobs.NewService(s.Jobs, nil, time.Now)
+		service := jobs.NewService(s.Jobs, func(context.Context, jobs.Ref) {}, time.Now)
 		request, got := page.Request{Limit: 7}, []tenancy.ID(nil)
 		var last page.Page[jobs.Job]
 		for {

@@ -99,7 +99,7 @@ func (j *Jobs) Push(ctx context.Context, queue string, refs []jobs.Ref) error {
 }
 
 // Pause stops or resumes the taking of a queue's jobs by gocraft/work. What runs goes on.
-func (j *Jobs) Pause(ctx context.Context, queue string, paused bool) error {
+func (j *Jobs) Pause(ctx context.Context, queue string, paused bool) error { //nolint:revive // jobs.Buffer has it so
 	calls := []call{{"SET", []any{pausedOf(queue), "1"}}}
 	if !paused {
 		calls = []call{{"DEL", []any{pausedOf(queue)}}, {"PUBLISH", []any{bellOf(queue), ""}}}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -39,6 +40,7 @@ type stack struct {
 	url      string
 	registry *prometheus.Registry
 	logs     *safeBuffer
+	filesDir string
 	// ahead is how far the API's clock is ahead of the real one, in nanoseconds.
 	ahead atomic.Int64
 }
@@ -48,13 +50,13 @@ const password = "correct horse battery staple"
 
 func newStack(t *testing.T, change ...func(*settings)) *stack {
 	t.Helper()
-	s := &stack{Database: databasetest.New(t), registry: metrics.New("api"), logs: &safeBuffer{}}
+	s := &stack{Database: databasetest.New(t), registry: metrics.New("api"), logs: &safeBuffer{}, filesDir: filepath.Join(t.TempDir(), "files")}
 	masterKey, err := seal.NewMasterKey()
 	require.NoError(t, err)
 	var cfg settings
 	require.NoError(t, config.Load(&cfg, nil, []string{
 		"DATABASE_URL=" + s.AppURL, "REDIS_URL=redis://127.0.0.1:1", "MASTER_KEY=" + masterKey,
-		"RATE_LIMIT_ADDRESS=100000/1s", "RATE_LIMIT_ACCOUNT=1000/1s", "DATABASE_MAX_CONNECTIONS=12",
+		"FILES_DIR=" + s.filesDir, "RATE_LIMIT_ADDRESS=100000/1s", "RATE_LIMIT_ACCOUNT=1000/1s", "DATABASE_MAX_CONNECTIONS=12",
 	}))
 	for _, c := range change {
 		c(&cfg)
@@ -73,6 +75,7 @@ func (s *stack) start(t *testing.T, cfg settings) {
 	require.NoError(t, err)
 	s.process, err = wire(t.Context(), cfg, s.base, local)
 	require.NoError(t, err)
+	t.Cleanup(s.process.bells.Close)
 	s.api = s.process.api
 	s.handler, err = s.api.Handler()
 	require.NoError(t, err)

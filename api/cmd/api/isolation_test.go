@@ -52,6 +52,10 @@ var made = map[string]func(t *testing.T, o owner) string{
 		t.Helper()
 		return o.inboundEvent(t)
 	},
+	"/files": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.upload(t, "secret.txt", "a secret").text("id")
+	},
 	"/me/sessions": func(t *testing.T, o owner) string {
 		t.Helper()
 		return o.must(t, http.StatusOK, http.MethodGet, "/me/sessions", nil).text("data", 0, "id")

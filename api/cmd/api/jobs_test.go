@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,7 +18,10 @@ import (
 
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/platform/config"
+	"github.com/groundwork-saas/groundwork/platform/devstack"
 	"github.com/groundwork-saas/groundwork/store/postgres"
+	"github.com/groundwork-saas/groundwork/store/redis"
 )
 
 // chore is a job that is made by the tests. Its second failure is its last.
@@ -268,6 +272,38 @@ func TestJobs_cancel_tells_the_workers(t *testing.T) {
 	_, err := service.Cancel(t.Context(), scope, running)
 	require.NoError(t, err)
 	assert.Equal(t, []jobs.Ref{{Tenant: scope.Tenant, ID: running}}, told)
+}
+
+// A running job's worker hears of its cancellation at once, through Redis.
+func TestJobs_cancel_rings_the_bell(t *testing.T) {
+	t.Parallel()
+	server, err := devstack.StartRedis(t.Context(), devstack.Redis{})
+	if errors.Is(err, devstack.ErrNoRedis) {
+		t.Skipf("this test needs a real redis-server: %s", err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, server.Stop(context.WithoutCancel(t.Context()))) })
+	s := newStack(t, func(c *settings) { c.RedisURL = config.Secret(server.URL) })
+	o := s.signUp(t)
+	id := o.hand(t).bring(t, jobs.Running)
+
+	client, err := redis.Open(redis.Config{URL: server.URL, ClientName: "test"})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	bells := redis.NewBells(client)
+	t.Cleanup(bells.Close)
+	rung := make(chan string, 10)
+	bells.OnCancel(func(ref string) { rung <- ref })
+	require.Empty(t, <-rung, "it listens now")
+
+	o.with("Idempotency-Key", "once").must(t, 200, http.MethodPost, "/jobs/"+id.String()+"/cancel", nil)
+	select {
+	case ref := <-rung:
+		assert.Equal(t, o.tenant+"/"+id.String(), ref)
+	case <-t.Context().Done():
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody was told")
+	}
 }
 
 func TestJobs_list(t *testing.T) {

@@ -59,6 +59,7 @@ func (p *process) background(ctx context.Context, log *logrus.Logger) lifecycle.
 		},
 		Stop: func(context.Context) error {
 			cancel()
+			p.bells.Close()
 			return nil
 		},
 	}

@@ -10,6 +10,7 @@ import (
 // settings are what the API process is told.
 type settings struct {
 	config.Common
+	config.Files
 	// Addr is where the API is served.
 	Addr config.Address `env:"API_ADDR" default:":8080" help:"Where the API is served."`
 	// OpsAddr is where operators find health, metrics and profiles; never public.
@@ -29,6 +30,9 @@ type settings struct {
 	RateLimitAccount config.Rate `env:"RATE_LIMIT_ACCOUNT" default:"20/15m" help:"Sign-ins and sign-ups with one e-mail address."`
 
 	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" default:"30s" min:"1s" max:"10m" help:"How long the work on one request may take."`
+	TransferTimeout time.Duration `env:"TRANSFER_TIMEOUT" default:"60s" min:"1s" max:"10m" help:"How long an upload or a download may stand still before it is given up; while it moves it may take as long as it takes."`
+	FilesMaxBytes   config.Size   `env:"FILES_MAX_BYTES" default:"100MiB" min:"1KiB" max:"1TiB" help:"How large an uploaded file may be."`
+	FilesTypes      []string      `env:"FILES_TYPES" help:"The content types that are taken, such as text/csv or image/*, told from a file's first bytes; all by default."`
 	AccessTokenTTL  time.Duration `env:"ACCESS_TOKEN_TTL" default:"10m" min:"1m" max:"1h" help:"How long an access token is good."`
 	RefreshTokenTTL time.Duration `env:"REFRESH_TOKEN_TTL" default:"720h" min:"1h" help:"How long a refresh token is good if it is not used."`
 	SessionTTL      time.Duration `env:"SESSION_TTL" default:"2160h" min:"1h" help:"How long a session lasts at most, however often it is refreshed."`

@@ -11,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/limits"
@@ -20,11 +21,13 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
 	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/platform/mediatype"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 	"github.com/groundwork-saas/groundwork/platform/passwords"
 	"github.com/groundwork-saas/groundwork/platform/tokens"
 	"github.com/groundwork-saas/groundwork/platform/validate"
 	"github.com/groundwork-saas/groundwork/store/backend"
+	"github.com/groundwork-saas/groundwork/store/blobs"
 	"github.com/groundwork-saas/groundwork/store/postgres"
 	"github.com/groundwork-saas/groundwork/store/redis"
 )
@@ -34,6 +37,8 @@ type process struct {
 	api  *httpapi.API
 	keys *signingkeys.Keyring
 	used *apikeys.Service
+	// bells tell schedulers of new jobs and workers of cancelled ones.
+	bells *redis.Bells
 }
 
 // wire builds the API on its backend.
@@ -69,11 +74,23 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	apiKeys := apikeys.NewService(apikeys.Needs{
 		Store: store, Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	})
-	queue, arrivals := postgres.NewJobs(base.Router, nil), postgres.NewInbound(base.DB, base.Router)
 	signedIn := sessions.NewService(sessions.Needs{
 		Store: store, Tokens: identity.NewTokens(ring, keys, cfg.AccessTokenTTL), Passwords: hasher,
 		Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	}, sessions.Config{RefreshTTL: cfg.RefreshTokenTTL, SessionTTL: cfg.SessionTTL})
+
+	bells := redis.NewBells(base.Redis)
+	queue, arrivals := postgres.NewJobs(base.Router, bells.Wake), postgres.NewInbound(base.DB, base.Router)
+	tellCancel := func(ctx context.Context, ref jobs.Ref) {
+		base.DB.AfterCommit(ctx, "", func() { bells.Cancel(ref) })
+	}
+	contents, err := blobs.Open(cfg.Files)
+	if err != nil {
+		return nil, err
+	}
+	kept := files.NewService(files.Needs{
+		Store: postgres.NewFiles(base.Router), Contents: contents, Sniff: mediatype.Of, Sealer: base.Sealer, Now: now,
+	}, files.Config{MaxBytes: int64(cfg.FilesMaxBytes), QuotaBytes: int64(cfg.FilesQuotaBytes), Types: cfg.FilesTypes})
 
 	proxies := make([]string, len(cfg.TrustedProxies))
 	for i, prefix := range cfg.TrustedProxies {
@@ -81,12 +98,14 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}
 	api := httpapi.New(httpapi.Config{ //nolint:contextcheck // each request brings a context of its own
 		CORSOrigins: cfg.CORSOrigins, TrustedProxies: proxies, RequestTimeout: cfg.RequestTimeout,
+		TransferTimeout: cfg.TransferTimeout, PublicURL: cfg.PublicURL,
 		TenantRate: limits.Rate(cfg.RateLimitTenant), KeyRate: limits.Rate(cfg.RateLimitKey),
 		AddressRate: limits.Rate(cfg.RateLimitAddress),
 	}, httpapi.Dependencies{
 		Resources: services,
 		Audit:     audit.NewService(auditLog),
-		Jobs:      jobs.NewService(queue, nil, now),
+		Jobs:      jobs.NewService(queue, tellCancel, now),
+		Files:     kept,
 		Inbound: httpapi.Inbound{
 			Sources: inbound.NewSources(inbound.SourceNeeds{
 				Store: arrivals, Queue: queue, Sealer: base.Sealer, Secrets: identity.Secrets(), Validate: validator, Now: now,
@@ -120,5 +139,5 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		},
 		Now: now,
 	})
-	return &process{api: api, keys: keys, used: apiKeys}, nil
+	return &process{api: api, keys: keys, used: apiKeys, bells: bells}, nil
 }

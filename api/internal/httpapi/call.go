@@ -35,12 +35,20 @@ type Call struct {
 	body   []byte
 	query  url.Values
 	token  string // the credential that was shown
+
+	transfer   *transfer // of a route that streams
+	isConsumed bool      // the body was read, as far as it was, and cannot be read again
+	// once runs the part of a streaming handler that must happen once; see API.onceFor.
+	once func(content string, act func() error) (replayed bool, err error)
 }
 
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	// contents are copied where they are given, as many bytes as length says.
+	contents io.ReadCloser
+	length   int64
 }
 
 // Context is the request's, with its deadline.
@@ -133,20 +141,23 @@ func (c *Call) rawBody() ([]byte, error) {
 		return c.body, nil
 	}
 	limit := c.Route.maxBody()
-	tooLarge := fault.New(fault.TooLarge, "body_too_large", fmt.Sprintf("The body is larger than %d bytes.", limit))
 	if c.gin.Request.ContentLength > limit {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(c.gin.Writer, c.gin.Request.Body, limit))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	case err != nil:
-		return nil, fault.New(fault.Malformed, "body_unreadable", "The body ended before all of it was sent.").Because(err)
+		return nil, unreadableBody(err)
 	}
 	c.body = data
 	return data, nil
+}
+
+func tooLarge(limit int64) error {
+	return fault.New(fault.TooLarge, "body_too_large", fmt.Sprintf("The body is larger than %d bytes.", limit))
 }
 
 func (r Route) maxBody() int64 {

@@ -113,7 +113,7 @@ func describe(r *Route, definitions map[string]*resource.Definition) openapi.Rou
 	described := openapi.Route{
 		Method: r.Method, Path: r.Template(), Permission: r.Permission, Summary: r.Summary, Status: r.Status,
 		Body: r.Body, Answer: r.Answer, Patch: r.Patch, List: r.IsList, Secret: r.Secret, Versioned: r.Versioned,
-		MaxBody: r.MaxBody, Params: r.Params, Filters: r.ReadsQuery && r.IsList,
+		Upload: r.Upload, Binary: r.Binary, MaxBody: r.MaxBody, Params: r.Params, Filters: r.ReadsQuery && r.IsList,
 		Resource: definitions[capability(r.Path)],
 	}
 	switch r.Access {
@@ -167,6 +167,12 @@ func capabilities() map[string]openapi.Capability {
 			Name:        "Inbound events",
 			Description: "What webhook sources received, and what became of it. Any of it can be processed again.",
 		},
+		"files": {
+			Name: "Files",
+			Description: "Upload, download and share files. Transfers are streamed, and take as long as they take while bytes move. " +
+				"Their contents never change; deleted files stay in the trash for a while.",
+		},
+		"usage":        {Name: "Organization", Description: ""},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }
@@ -216,5 +222,8 @@ func parameters() map[string]*openapi.Schema {
 		"actor_id":                 id("Only what this user or API key did."),
 		"from":                     moment("Only what was done then or later."),
 		"to":                       moment("Only what was done before."),
+		"purpose":                  text("Only those made for this: upload, export, errors, report."),
+		"content_type":             text("Only those that hold this, such as text/csv."),
+		"token":                    {Type: openapi.Types{"string"}, MaxLength: new(int64(512)), Description: "The token of a link, which stands in its URL."},
 	}
 }

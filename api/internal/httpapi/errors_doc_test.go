@@ -110,7 +110,7 @@ func kindsByName() map[string]fault.Kind {
 		"Internal": fault.Internal, "Malformed": fault.Malformed, "Invalid": fault.Invalid,
 		"Unauthorized": fault.Unauthorized, "Forbidden": fault.Forbidden, "NotFound": fault.NotFound,
 		"Conflict": fault.Conflict, "Stale": fault.Stale, "TooLarge": fault.TooLarge,
-		"Unsupported": fault.Unsupported, "Limited": fault.Limited, "Unavailable": fault.Unavailable,
+		"Unsupported": fault.Unsupported, "OutOfRange": fault.OutOfRange, "Limited": fault.Limited, "Unavailable": fault.Unavailable,
 	}
 }
 

@@ -106,10 +106,11 @@ func (a *API) cors(g *gin.Context) {
 	if a.allowed[origin] {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Expose-Headers",
-			"ETag, Link, Location, Retry-After, X-Request-Id, RateLimit, RateLimit-Policy, Idempotency-Replayed")
+			"ETag, Link, Location, Retry-After, X-Request-Id, RateLimit, RateLimit-Policy, Idempotency-Replayed, "+
+				"Content-Disposition, Content-Range, Accept-Ranges")
 		if preflight {
 			h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, PUT, DELETE")
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id, Range, If-Range")
 			h.Set("Access-Control-Max-Age", "600")
 		}
 	}

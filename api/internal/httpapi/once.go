@@ -17,6 +17,18 @@ var kept = []string{"Location", "Etag"}
 
 // once runs the handler so that its effect happens once for the key, however often the request comes.
 func (a *API) once(c *Call, key string) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	data, err := c.rawBody()
+	if err != nil {
+		return err
+	}
+	_, err = a.onceFor(c, key, string(data), func() error { return c.Route.Handle(c) })
+	return err
+}
+
+func checkKey(key string) error {
 	if len(key) > idempotency.MaxKeyLength || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return &fault.Error{
 			Kind: fault.Malformed, Code: "invalid_idempotency_key", Detail: "The Idempotency-Key is not taken.",
@@ -25,10 +37,13 @@ func (a *API) once(c *Call, key string) error {
 			}},
 		}
 	}
-	data, err := c.rawBody()
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// onceFor runs act, which sets the answer, so that its effect happens once for the key; of a repeat with the same
+// content the kept answer is set instead. A streaming route calls it when its body has been received, and tells by a
+// digest of that what the content is.
+func (a *API) onceFor(c *Call, key, content string, act func() error) (replayed bool, err error) {
 	scope := c.Scope
 	principal := string(scope.Actor.Kind) + scope.Actor.ID.String()
 	if c.Route.Access == Public {
@@ -36,23 +51,22 @@ func (a *API) once(c *Call, key string) error {
 	}
 	request := idempotency.Request{
 		Digest:  digest(principal, c.gin.Request.Method, c.gin.Request.URL.Path, key),
-		Content: digest(c.gin.Request.URL.RawQuery, string(data)),
+		Content: digest(c.gin.Request.URL.RawQuery, content),
 		IsOpen:  c.Route.Access != Tenant,
 	}
 	ctx := c.ctx
 	answer, replayed, err := a.deps.Idempotency.Once(ctx, scope, request, a.deps.Now(), func(ctx context.Context) (idempotency.Answer, error) {
 		c.ctx = ctx
-		if err := c.Route.Handle(c); err != nil {
+		if err := act(); err != nil {
 			return idempotency.Answer{}, err
 		}
 		return c.keep(), nil
 	})
 	c.ctx = ctx
-	if err != nil || !replayed {
-		return err
+	if err == nil && replayed {
+		c.replay(answer)
 	}
-	c.replay(answer)
-	return nil
+	return replayed, err
 }
 
 func (c *Call) keep() idempotency.Answer {

@@ -23,6 +23,7 @@ var statusOf = map[fault.Kind]int{
 	fault.NotFound:     http.StatusNotFound,
 	fault.Conflict:     http.StatusConflict,
 	fault.Stale:        http.StatusPreconditionFailed,
+	fault.OutOfRange:   http.StatusRequestedRangeNotSatisfiable,
 	fault.TooLarge:     http.StatusRequestEntityTooLarge,
 	fault.Unsupported:  http.StatusUnsupportedMediaType,
 	fault.Limited:      http.StatusTooManyRequests,

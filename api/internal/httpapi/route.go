@@ -49,8 +49,15 @@ type Route struct {
 	Alone bool
 	// Secret routes answer with a token or a key: never stored, neither by caches nor for a repeat.
 	Secret bool
+	// Upload names the field of a multipart form that holds a file, which is what the body is; "" for other bodies.
+	Upload string
+	// Binary says that the answer is a file's contents, or a part of them; HEAD is answered, too.
+	Binary bool
 	Handle func(*Call) error
 }
+
+// streams says that a body or an answer may be large: it goes as it comes, for as long as bytes move.
+func (r Route) streams() bool { return r.Upload != "" || r.Binary }
 
 // DefaultMaxBody is how large a JSON body may be where a route says nothing else.
 const DefaultMaxBody = 1 << 20

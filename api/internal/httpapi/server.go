@@ -20,6 +20,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/idempotency"
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
@@ -44,6 +45,10 @@ type Config struct {
 	TenantRate, KeyRate, AddressRate limits.Rate
 	// RequestTimeout bounds the work on one request; 0 is 30 s.
 	RequestTimeout time.Duration
+	// TransferTimeout is how long an upload or a download may stand still; 0 is 60 s.
+	TransferTimeout time.Duration
+	// PublicURL is the origin at which callers reach the API, for links that they pass on.
+	PublicURL string
 }
 
 // Dependencies are what the API stands on.
@@ -52,6 +57,7 @@ type Dependencies struct {
 	Audit       *audit.Service
 	Jobs        *jobs.Service
 	Inbound     Inbound
+	Files       *files.Service
 	Identity    Identity
 	Idempotency idempotency.Store
 	Limiter     limits.Limiter
@@ -99,6 +105,9 @@ func New(config Config, deps Dependencies) *API {
 	if config.RequestTimeout <= 0 {
 		config.RequestTimeout = 30 * time.Second
 	}
+	if config.TransferTimeout <= 0 {
+		config.TransferTimeout = time.Minute
+	}
 	a := &API{config: config, deps: deps, cursors: cursors{sealer: deps.Sealer}, allowed: map[string]bool{}}
 	for _, origin := range config.CORSOrigins {
 		a.allowed[origin] = true
@@ -127,6 +136,8 @@ func (a *API) table() []Route {
 	routes = append(routes, webhookSourceRoutes(a.deps.Inbound.Sources, a.cursors)...)
 	routes = append(routes, inboundEventRoutes(a.deps.Inbound.Events, a.cursors)...)
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
+	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
+	routes = append(routes, usageRoutes(a.deps.Files)...)
 	return routes
 }
 
@@ -163,6 +174,9 @@ func (a *API) Handler() (http.Handler, error) {
 	for i := range a.routes {
 		route := &a.routes[i]
 		engine.Handle(route.Method, Base+route.Path, a.serve(route))
+		if route.Binary {
+			engine.HEAD(Base+route.Path, a.serve(route))
+		}
 	}
 	return engine, nil
 }
@@ -170,18 +184,28 @@ func (a *API) Handler() (http.Handler, error) {
 // serve takes a request through the guard, the idempotency and the handler, and writes what came of it.
 func (a *API) serve(route *Route) gin.HandlerFunc {
 	return func(g *gin.Context) {
-		ctx, cancel := context.WithTimeout(g.Request.Context(), a.config.RequestTimeout)
+		c := &Call{Route: route, gin: g, Scope: tenancy.Scope{RequestID: requestID(g)}}
+		var ctx context.Context
+		var cancel context.CancelFunc
+		if route.streams() {
+			ctx, c.transfer, cancel = a.startTransfer(g)
+		} else {
+			ctx, cancel = context.WithTimeout(g.Request.Context(), a.config.RequestTimeout)
+		}
 		defer cancel()
-		c := &Call{Route: route, gin: g, ctx: ctx, Scope: tenancy.Scope{RequestID: requestID(g)}}
+		c.ctx = ctx
 		err := a.handle(c)
-		if err != nil && a.isOutdated(c, err) {
+		if err != nil && !c.isConsumed && a.isOutdated(c, err) {
 			err = a.handle(c)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			c.write()
+		case c.transfer != nil:
+			a.refuse(c, a.timedOut(ctx, err))
+		default:
 			a.fail(g, a.timedOut(ctx, err))
-			return
 		}
-		c.write()
 	}
 }
 
@@ -199,8 +223,24 @@ func (a *API) handle(c *Call) error {
 			return err
 		}
 	}
-	if key := c.Header("Idempotency-Key"); key != "" && c.Route.Method == http.MethodPost && !c.Route.Alone {
+	key := c.Header("Idempotency-Key")
+	switch {
+	case c.Route.streams():
+		return a.handleStream(c, key)
+	case key != "" && c.Route.Method == http.MethodPost && !c.Route.Alone:
 		return a.once(c, key)
+	}
+	return c.Route.Handle(c)
+}
+
+// handleStream runs a handler whose body is not read before it runs.
+func (a *API) handleStream(c *Call, key string) error {
+	c.once = func(_ string, act func() error) (bool, error) { return false, act() }
+	if key != "" && c.Route.Method == http.MethodPost {
+		if err := checkKey(key); err != nil {
+			return err
+		}
+		c.once = func(content string, act func() error) (bool, error) { return a.onceFor(c, key, content, act) }
 	}
 	return c.Route.Handle(c)
 }
@@ -217,6 +257,12 @@ func (a *API) timedOut(ctx context.Context, err error) error {
 
 func (c *Call) write() {
 	w := c.gin.Writer
+	if c.answer.contents != nil {
+		defer c.answer.contents.Close() //nolint:errcheck // what was read was read
+	}
+	if c.transfer != nil {
+		_ = c.transfer.control.SetWriteDeadline(c.transfer.now().Add(answerPatience))
+	}
 	h := w.Header()
 	if h.Get("Cache-Control") == "" {
 		cache := "private, no-cache"
@@ -231,9 +277,12 @@ func (c *Call) write() {
 		h.Set("Content-Length", strconv.Itoa(len(c.answer.body))) // longer bodies would go in chunks
 	}
 	w.WriteHeader(c.answer.status)
-	if c.answer.body != nil {
+	switch {
+	case c.answer.body != nil:
 		_, _ = w.Write(c.answer.body) // the client may be gone; there is nobody to tell
-	} else {
+	case c.answer.contents != nil:
+		c.copyContents()
+	default:
 		w.WriteHeaderNow()
 	}
 }

@@ -110,6 +110,7 @@ func (b *builder) describe(r Route) string {
 	if r.Resource != nil {
 		sentences = append(sentences, aboutResource(r)...)
 	}
+	sentences = append(sentences, aboutFiles(r)...)
 	switch r.Access {
 	case Public:
 		say("Takes no credential.")
@@ -160,6 +161,9 @@ func security(r Route) []map[string][]string {
 func (b *builder) body(r Route) *RequestBody {
 	if r.isBulk() {
 		return b.bulkBody(r)
+	}
+	if r.Upload != "" {
+		return uploadBody(r)
 	}
 	m, mediaTypes := sending, []string{"application/json"}
 	if r.Patch {

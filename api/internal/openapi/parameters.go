@@ -54,6 +54,11 @@ func (b *builder) parameters(r Route) []*Parameter {
 	if r.Method == http.MethodGet && r.hasETag() {
 		refer("IfNoneMatch")
 	}
+	if r.Binary {
+		refer("IfNoneMatch")
+		refer("Range")
+		refer("IfRange")
+	}
 	if r.takesMatch() {
 		refer("IfMatch")
 	}
@@ -298,6 +303,14 @@ func commonParameters() Map[*Parameter] {
 	m.Set("IfNoneMatch", &Parameter{
 		Name: "If-None-Match", In: "header", Description: "The ETag that you have; where it still stands the answer is 304 without a body.",
 		Schema: &Schema{Type: Types{"string"}, MaxLength: new(int64(maxValueLength)), Pattern: "^[ -~]*$"}, Example: `"3"`,
+	})
+	m.Set("Range", &Parameter{
+		Name: "Range", In: "header", Description: "The one part of the contents that is wanted; several at once are answered with the whole.",
+		Schema: &Schema{Type: Types{"string"}, MaxLength: new(int64(maxValueLength)), Pattern: "^[ -~]*$"}, Example: "bytes=0-1023",
+	})
+	m.Set("IfRange", &Parameter{
+		Name: "If-Range", In: "header", Description: "The ETag of the contents that a part is wanted of; where they are others, the answer is the whole.",
+		Schema: &Schema{Type: Types{"string"}, MaxLength: new(int64(maxValueLength)), Pattern: "^[ -~]*$"}, Example: `"9f86d081"`,
 	})
 	m.Set("IdempotencyKey", &Parameter{
 		Name: "Idempotency-Key", In: "header",

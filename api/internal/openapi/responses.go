@@ -55,6 +55,12 @@ func failures() []failure {
 			code: "unsupported_media_type", detail: "The Content-Type is not taken here; send application/json in UTF-8.",
 		},
 		{
+			status: http.StatusRequestedRangeNotSatisfiable, name: "RangeNotSatisfiable",
+			description: "The part that was asked for is not there; `Content-Range` says how large the whole is.",
+			code:        "range_not_satisfiable", detail: "The file has 48213 bytes, and none of those that Range asks for.",
+			headers: []string{"Content-Range"},
+		},
+		{
 			status: http.StatusUnprocessableEntity, name: "UnprocessableContent", description: "The request was read, and values in it break a rule.",
 			code: "validation_failed", detail: "One or more values are not valid; see errors.",
 			violation: &[3]string{"/name", "notblank", "is required; give a value"},
@@ -98,10 +104,14 @@ func (f failure) example() any {
 func (r Route) fails(status int) bool {
 	writes := r.Method != http.MethodGet
 	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized:
 		return r.Access != Public || r.takesBody()
+	case http.StatusForbidden:
+		return r.Access != Public || r.takesBody() || r.Binary
+	case http.StatusRequestedRangeNotSatisfiable:
+		return r.Binary
 	case http.StatusNotFound:
-		return slices.ContainsFunc(r.segments(), isParameter) || r.sends("token")
+		return r.Binary || slices.ContainsFunc(r.segments(), isParameter) || r.sends("token")
 	case http.StatusConflict:
 		return writes
 	case http.StatusPreconditionFailed:
@@ -129,6 +139,10 @@ func (b *builder) responses(r Route) Map[*Response] {
 	} else if r.Status == http.StatusNoContent {
 		success.Description = "Done; there is nothing to show."
 	}
+	if r.Binary {
+		success.Description, success.Content = "The contents of the file.", contentsOfFile()
+		headers = append(headers, "ETag", "Accept-Ranges", "Content-Disposition")
+	}
 	if r.hasETag() {
 		headers = append(headers, "ETag")
 	}
@@ -147,6 +161,15 @@ func (b *builder) responses(r Route) Map[*Response] {
 		partly := *success
 		partly.Description = "Some items failed; what came of each stands in its place."
 		m.Set("207", &partly)
+	}
+	if r.Binary {
+		m.Set("206", &Response{
+			Description: "The part of the contents that `Range` asks for.", Content: contentsOfFile(),
+			Headers: headerRefs(append(headers, "Content-Range")...),
+		})
+		m.Set("304", &Response{
+			Description: "You have the contents: they are those of the ETag in If-None-Match.", Headers: headerRefs("ETag", "Accept-Ranges"),
+		})
 	}
 	if r.Method == http.MethodGet && r.hasETag() {
 		m.Set("304", &Response{
@@ -213,6 +236,9 @@ func commonHeaders() Map[*Header] {
 	}
 	text("ETag", "Names the record's version; send it back as If-Match or If-None-Match. An answer that `fields` shaped has none.", `"3"`)
 	text("Location", "Where the record is.", "/api/v1/customers/"+exampleID)
+	text("Accept-Ranges", "Tells that parts of the contents can be asked for.", "bytes")
+	text("Content-Range", "Which bytes of how many the answer holds.", "bytes 0-1023/48213")
+	text("Content-Disposition", "Has a browser save the contents under the file's name.", `attachment; filename="customers.csv"`)
 	text("Link", "The pages around this one, as RFC 8288 writes it.", `</api/v1/customers?cursor=q83vEg>; rel="next"`)
 	text("Idempotency-Replayed", "`true` where the answer is that of an earlier request with the same Idempotency-Key.", "true")
 	whole("Retry-After", "How many seconds to wait before the same request may succeed.", 7)

@@ -56,6 +56,10 @@ type Route struct {
 	Patch, List, Secret bool
 	// Versioned says that the answer has an ETag.
 	Versioned bool
+	// Upload is the field of a multipart form that holds a file; "" for other bodies.
+	Upload string
+	// Binary says that the answer is the contents of a file.
+	Binary bool
 	// MaxBody is how many bytes a body may have.
 	MaxBody int64
 	// Params are the names of the query parameters.
@@ -74,11 +78,11 @@ func (r Route) capability() string { return r.segments()[0] }
 func isParameter(segment string) bool { return strings.HasPrefix(segment, "{") }
 
 // takesBody says whether the route reads a body.
-func (r Route) takesBody() bool { return r.Body != nil }
+func (r Route) takesBody() bool { return r.Body != nil || r.Upload != "" }
 
 // sends says whether the body has a field of that name.
 func (r Route) sends(name string) bool {
-	return r.takesBody() && typeOf(r.Body).Kind() == reflect.Struct &&
+	return r.Body != nil && typeOf(r.Body).Kind() == reflect.Struct &&
 		slices.ContainsFunc(fieldsOf(typeOf(r.Body)), func(f field) bool { return f.name == name })
 }
 

@@ -189,6 +189,12 @@ func curl(path, method string, o *openapi.Operation) string {
 		return b.String()
 	}
 	mediaType := o.Body.Content.Keys()[0]
+	if mediaType == "multipart/form-data" { // curl writes the header, with its boundary
+		for _, field := range o.Body.Content.Get(mediaType).Schema.Properties.Keys() {
+			line("-F " + field + "=@customers.csv")
+		}
+		return b.String()
+	}
 	line(`-H "Content-Type: ` + mediaType + `"`)
 	line("-d '" + strings.ReplaceAll(indent(o.Body.Content.Get(mediaType).Example), "'", `'\''`) + "'")
 	return b.String()

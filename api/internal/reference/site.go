@@ -232,7 +232,7 @@ func (r reader) answer(out *operation, status string, response *openapi.Response
 // isEverywhere says of a header whether every answer has it.
 func isEverywhere(name string) bool {
 	switch name {
-	case "ETag", "Location", "Link", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate":
+	case "ETag", "Location", "Accept-Ranges", "Content-Range", "Content-Disposition", "Link", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate":
 		return false
 	default:
 		return true

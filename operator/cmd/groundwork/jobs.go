@@ -198,13 +198,13 @@ func prepareRetry(p program, flags *flag.FlagSet) func(ctx context.Context, args
 				return nil
 			})
 		}
-		return p.each(ctx, args, *asJSON, office.retry)
+		return p.each(ctx, args, asJSON, office.retry)
 	}
 }
 
 func prepareCancel(p program, flags *flag.FlagSet) func(ctx context.Context, args []string) error {
 	asJSON := jsonFlag(flags)
-	return func(ctx context.Context, args []string) error { return p.each(ctx, args, *asJSON, office.cancel) }
+	return func(ctx context.Context, args []string) error { return p.each(ctx, args, asJSON, office.cancel) }
 }
 
 // outcome is what became of one of several jobs.
@@ -216,7 +216,7 @@ type outcome struct {
 
 // each does the same to every job, whatever comes of the others.
 func (p program) each(
-	ctx context.Context, words []string, asJSON bool, act func(o office, ctx context.Context, id tenancy.ID) (jobs.Job, error),
+	ctx context.Context, words []string, asJSON *bool, act func(o office, ctx context.Context, id tenancy.ID) (jobs.Job, error),
 ) error {
 	if len(words) == 0 {
 		return usageError("it takes the IDs of jobs; groundwork jobs list shows them")
@@ -237,7 +237,7 @@ func (p program) each(
 				outcomes[i], wrong = outcome{ID: id, Error: explain(err)}, true
 			}
 		}
-		if asJSON {
+		if *asJSON {
 			if err := writeJSON(p.out, outcomes); err != nil {
 				return err
 			}

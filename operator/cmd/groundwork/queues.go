@@ -77,24 +77,31 @@ func prepareDrain(p program, flags *flag.FlagSet) func(ctx context.Context, args
 		if *timeout <= 0 {
 			return usageError("--timeout is %s; it is more than 0, such as 90s or 10m", *timeout)
 		}
-		return p.withOffice(ctx, func(o office) error { return p.drain(ctx, o, queue, *timeout, *asJSON) })
+		return p.withOffice(ctx, func(o office) error { return p.drain(ctx, o, wait{queue: queue, timeout: *timeout, asJSON: asJSON}) })
 	}
 }
 
+// wait is what a drain waits for.
+type wait struct {
+	queue   string
+	timeout time.Duration
+	asJSON  *bool
+}
+
 // drain looks at the queue again and again until it has nothing to do, and writes the counts as they change.
-func (p program) drain(ctx context.Context, o office, queue string, timeout time.Duration, asJSON bool) error {
-	expired := time.NewTimer(timeout)
+func (p program) drain(ctx context.Context, o office, w wait) error {
+	expired := time.NewTimer(w.timeout)
 	defer expired.Stop()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var last progress
 	for {
-		now, err := o.load(ctx, queue)
+		now, err := o.load(ctx, w.queue)
 		if err != nil {
 			return err
 		}
 		if now != last {
-			if err := p.tell(now, asJSON); err != nil {
+			if err := p.tell(now, w.asJSON); err != nil {
 				return err
 			}
 			last = now
@@ -106,15 +113,15 @@ func (p program) drain(ctx context.Context, o office, queue string, timeout time
 		case <-tick.C:
 		case <-expired.C:
 			return fmt.Errorf("%s still has %d pending and %d running after %s; wait longer with --timeout, or see "+
-				"groundwork jobs list --queue %s --state pending,running", queue, now.Pending, now.Running, timeout, queue)
+				"groundwork jobs list --queue %s --state pending,running", w.queue, now.Pending, now.Running, w.timeout, w.queue)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-func (p program) tell(now progress, asJSON bool) error {
-	if asJSON {
+func (p program) tell(now progress, asJSON *bool) error {
+	if *asJSON {
 		return writeJSON(p.out, now)
 	}
 	text := fmt.Sprintf("%s  %s: %d pending, %d running", p.now().UTC().Format(time.TimeOnly), now.Queue, now.Pending, now.Running)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
 	"github.com/groundwork-saas/groundwork/platform/config"
@@ -20,12 +21,14 @@ import (
 	"github.com/groundwork-saas/groundwork/platform/ops"
 	"github.com/groundwork-saas/groundwork/scheduler/internal/upkeep"
 	"github.com/groundwork-saas/groundwork/store/backend"
+	"github.com/groundwork-saas/groundwork/store/blobs"
 	"github.com/groundwork-saas/groundwork/store/postgres"
 )
 
 // settings are what the scheduler is told.
 type settings struct {
 	config.Common
+	config.Files
 	// OpsAddr is where operators find health, metrics and profiles; never public.
 	OpsAddr config.Address `env:"SCHEDULER_OPS_ADDR" default:":9092" help:"Where health, metrics and profiles are served; never public."`
 	// SigningKeyLife is how long a key signs tokens before the next one takes over.
@@ -65,6 +68,13 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, base.Component().Stop(ctx))
 	}
+	contents, err := blobs.Open(cfg.Files)
+	if err != nil {
+		return errors.Join(err, base.Component().Stop(ctx))
+	}
+	old := files.Upkeep{
+		Store: postgres.NewSystemFiles(base.DB), Contents: contents, RetainFor: cfg.FilesRetainDeleted, Now: time.Now,
+	}
 	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: base.Checks()})
 	components := []lifecycle.Component{
 		base.Component(),
@@ -77,12 +87,25 @@ func run(ctx context.Context) error {
 			})},
 			upkeep.Duty{Name: "met times", Every: 24 * time.Hour, Run: jobs.schedules.Prune},
 			jobs.endedJobs(cfg.JobsRetention),
+			upkeep.Duty{Name: "trash of files", Every: time.Hour, Run: counted(log, "files were removed for good", old.Purge)},
+			upkeep.Duty{Name: "contents without a file", Every: 6 * time.Hour, Run: counted(log, "contents that no file has were removed", old.Sweep)},
 			upkeep.Duty{Name: "inbound events", Every: time.Hour, Run: func(ctx context.Context) error {
 				return base.DB.SweepInbound(ctx, cfg.InboundRetention)
 			}},
 		),
 	}
 	return lifecycle.Run(ctx, cfg.ShutdownTimeout, append(components, jobs.components(ctx)...)...)
+}
+
+// counted returns the duty to do something many times, and logs how many.
+func counted(log *logrus.Logger, what string, do func(context.Context) (int, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		n, err := do(ctx)
+		if n > 0 {
+			log.WithField("count", n).Info(what)
+		}
+		return err
+	}
 }
 
 // reseal returns the duty to seal anew what was sealed with an older key of the master key than the one that seals now.

@@ -83,6 +83,7 @@ func (k *keeper) watch(ctx context.Context) error {
 		k.nextTend = now.Add(tendEvery)
 	}
 	k.epoch = epoch // when all of it is done: a failure has it done again
+	k.metrics.epoch.Set(float64(epoch.Since.UnixMicro()) / 1e6)
 	k.sql.worked("watch")
 	k.redis.worked("watch")
 	return nil

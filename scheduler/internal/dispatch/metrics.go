@@ -16,6 +16,7 @@ type metrics struct {
 	expired     *prometheus.CounterVec
 	swept       *prometheus.CounterVec
 	losses      prometheus.Counter
+	epoch       prometheus.Gauge
 	away        *prometheus.GaugeVec
 }
 
@@ -41,8 +42,9 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		expired:  prometheus.NewCounterVec(counter("lease_expiries_total", "Jobs taken from workers whose lease ran out, by what became of them: again or dead."), []string{"outcome"}),
 		swept:    prometheus.NewCounterVec(counter("swept_total", "Entries removed from the lists of dead workers, by queue."), queue),
 		losses:   prometheus.NewCounter(counter("redis_losses_total", "Times that Redis lost what was in it, or may have.")),
+		epoch:    prometheus.NewGauge(gauge("redis_epoch_timestamp_seconds", "Since when Redis has lost nothing, as seconds of Unix; 0 until that is known.")),
 		away:     prometheus.NewGaugeVec(gauge("away", "1 while the dispatcher waits for PostgreSQL or Redis, by which."), []string{"part"}),
 	}
-	registry.MustRegister(m.depth, m.oldest, m.listLength, m.picked, m.pickSeconds, m.promoted, m.recalled, m.expired, m.swept, m.losses, m.away)
+	registry.MustRegister(m.depth, m.oldest, m.listLength, m.picked, m.pickSeconds, m.promoted, m.recalled, m.expired, m.swept, m.losses, m.epoch, m.away)
 	return m
 }

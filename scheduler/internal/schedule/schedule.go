@@ -57,7 +57,7 @@ type Scheduler struct {
 // New checks the schedules. What is wrong with one is an error that names it.
 func New(config Config) (*Scheduler, error) {
 	s := &Scheduler{
-		config: config, byName: map[string]schedules.Schedule{},
+		config: config, byName: map[string]schedules.Schedule{}, names: []string{},
 		made: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "groundwork_schedules_jobs_total", Help: "Jobs made because a schedule's time had come.",
 		}),

@@ -19,6 +19,10 @@ type settings struct {
 	SystemDatabaseURL config.Secret `env:"SYSTEM_DATABASE_URL" schemes:"postgres postgresql" help:"PostgreSQL, as the role groundwork_system, for claiming jobs; required where queues are served."`
 	// JobLease is how long other workers leave a job alone whose worker says nothing.
 	JobLease time.Duration `env:"JOB_LEASE" default:"30s" min:"1s" max:"10m" help:"How long a job is left to a worker that says nothing; then another runs it."`
+	// TrashRetention is how long what was deleted can be restored.
+	TrashRetention time.Duration `env:"TRASH_RETENTION" default:"720h" min:"1h" help:"How long records that were deleted can be restored; then they are removed for good."`
+	// DeadJobsRetention is how long jobs that failed for good await a decision.
+	DeadJobsRetention time.Duration `env:"JOBS_DEAD_RETENTION" default:"720h" min:"1h" help:"How long jobs that failed for good can be looked at and retried."`
 
 	intakeSettings
 }

@@ -60,15 +60,17 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine, 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare Redis for jobs: %w", err), system.Close())
 	}
-	e := &engine{system: system, redis: client, bells: redis.NewBells(client)}
+	e := &engine{system: system, redis: client, bells: redis.NewBells(client)} //nolint:contextcheck // they end with Close
 	tenants := postgres.NewJobs(p.base.Router, e.bells.Wake)
+	desk := postgres.NewJobEngine(system, tenants)
 	needs, err := p.needs(tenants)
 	if err != nil {
 		return nil, errors.Join(err, e.close(ctx))
 	}
-	e.runner, err = runner.New(runner.Config{
+	needs.Trash, needs.Expiries = p.trash(), p.expiries(system, desk)
+	e.runner, err = runner.New(runner.Config{ //nolint:contextcheck // jobs end with the runner, not with its making
 		Handlers: jobs.Handlers(needs),
-		Desk:     postgres.NewJobEngine(system, tenants), Effects: tenants,
+		Desk:     desk, Effects: tenants,
 		Queues: queues, Fetch: e.fetch(p.log), OnCancel: e.bells.OnCancel,
 		Name: workerName(), Lease: p.cfg.JobLease, Log: p.log, Registry: p.registry, Now: p.now,
 	})

@@ -7,6 +7,7 @@ package jobs
 import (
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/upkeep"
 )
 
 // Needs are what the handlers need.
@@ -14,6 +15,8 @@ type Needs struct {
 	// Processor and Events are what was received by webhook.
 	Processor *inbound.Processor
 	Events    *inbound.Events
+	Trash     upkeep.Trash
+	Expiries  upkeep.Expiries
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
@@ -21,5 +24,7 @@ func Handlers(needs Needs) []jobs.Handler {
 	return []jobs.Handler{
 		ProcessInbound(needs.Processor),
 		ReplayInbound(needs.Events),
+		PurgeTrash(needs.Trash),
+		Expire(needs.Expiries),
 	}
 }

@@ -57,15 +57,27 @@ func (r *Runner) handle(queue, raw string) {
 		r.giveUp(ctx, a, r.config.Now())
 	case !known:
 		wait := leastUnknownWait + rand.N(mostUnknownWait-leastUnknownWait) //nolint:gosec // spreads jobs, guards nothing
-		r.config.Log.WithFields(a.fields()).Warn("this worker does not know the job's kind; the job waits for one that does")
+		r.tellStrange(a)
 		r.giveUp(ctx, a, r.config.Now().Add(wait))
 	default:
 		r.run(logging.Into(ctx, a.fields()), a, handler)
 	}
 }
 
+// tellStrange warns of a kind that this worker does not know: once, since there may be many jobs of it.
+func (r *Runner) tellStrange(a *attempt) {
+	entry := r.config.Log.WithFields(a.fields())
+	const what = "this worker does not know the job's kind; the job waits for one that does"
+	if _, told := r.strange.LoadOrStore(a.job.Kind, true); told {
+		entry.Debug(what)
+		return
+	}
+	entry.Warn(what)
+}
+
 // giveUp gives a claim back without an attempt.
 func (r *Runner) giveUp(ctx context.Context, a *attempt, runAt time.Time) {
+	r.measures.attempts.WithLabelValues(r.label(a.job.Kind), a.queue, outcomeGiven).Inc()
 	outcome := jobs.Outcome{Attempt: a.Attempt, State: jobs.Pending, RunAt: runAt}
 	if _, err := r.settle(ctx, a, outcome); err != nil {
 		r.config.Log.WithError(err).WithFields(a.fields()).Warn("a job could not be given back; it runs again when its lease has run out")

@@ -65,7 +65,7 @@ func (p *proxy) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		server, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.target)
 		if err != nil || p.away.Load() {
 			_ = client.Close()
 			if err == nil {
@@ -77,13 +77,21 @@ func (p *proxy) accept() {
 		p.open[client], p.open[server] = struct{}{}, struct{}{}
 		p.mu.Unlock()
 		var mute atomic.Bool
-		p.work.Go(func() { p.carry(server, client, &mute, true) })
-		p.work.Go(func() { p.carry(client, server, &mute, false) })
+		p.work.Go(func() {
+			p.carry(server, client, func(request []byte) bool {
+				if loses := p.loses.Load(); loses != nil && (*loses)(request) {
+					mute.Store(true)
+				}
+				return true
+			})
+		})
+		// Where a reply is lost the server has done it, and the client never learns.
+		p.work.Go(func() { p.carry(client, server, func([]byte) bool { return !mute.Load() }) })
 	}
 }
 
-// carry carries what one side says to the other until either ends.
-func (p *proxy) carry(to, from net.Conn, mute *atomic.Bool, requests bool) {
+// carry carries what one side says to the other until either ends, or passes says no.
+func (p *proxy) carry(to, from net.Conn, passes func(said []byte) bool) {
 	defer func() {
 		_, _ = to.Close(), from.Close()
 		p.mu.Lock()
@@ -94,11 +102,8 @@ func (p *proxy) carry(to, from net.Conn, mute *atomic.Bool, requests bool) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
-		if loses := p.loses.Load(); requests && loses != nil && (*loses)(buffer[:n]) {
-			mute.Store(true)
-		}
-		if !requests && mute.Load() {
-			return // the server has done it, and the client never learns
+		if !passes(buffer[:n]) {
+			return
 		}
 		if n > 0 {
 			if _, err := to.Write(buffer[:n]); err != nil {
@@ -227,7 +232,7 @@ func TestFaults(t *testing.T) {
 		close(finish)
 		unclaimed := w.enqueue(t, plain{})
 		require.Eventually(t, func() bool { // who cannot claim drops the job
-			return at.counted(t, "jobs_claims_total", map[string]string{"result": "failed"}) > 0
+			return at.counted(t, "groundwork_jobs_claims_total", map[string]string{"result": "failed"}) > 0
 		}, patience, 5*time.Millisecond)
 		p.away.Store(false)
 		assert.Equal(t, 1, w.until(t, id, jobs.Succeeded).Attempt, "it was settled when the database was back")

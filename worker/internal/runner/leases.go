@@ -172,7 +172,7 @@ func (l *leases) list(ref string) []*attempt {
 	defer l.mu.Unlock()
 	var list []*attempt
 	for a := range l.held {
-		if !a.closed && (ref == "" || a.Ref.String() == ref) {
+		if !a.closed && (ref == "" || a.String() == ref) {
 			list = append(list, a)
 		}
 	}

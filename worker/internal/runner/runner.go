@@ -67,6 +67,7 @@ type Runner struct {
 	leases   *leases
 	progress *progress
 	pools    []pool
+	strange  sync.Map // kinds that were warned of
 
 	halting  sync.Once
 	halted   chan struct{} // closed when nothing is fetched any more
@@ -179,7 +180,7 @@ func (r *Runner) stop(ctx context.Context) error {
 		r.config.Log.WithField("jobs", r.leases.count()).Warn("jobs that still run are told to end, and given back")
 		r.leases.cancelAll(errStopping)
 		if !r.leases.idleWithin(margin / 2) {
-			r.giveBack(margin / 4)
+			r.giveBack(ctx, margin/4)
 		}
 	}
 	select {
@@ -193,8 +194,8 @@ func (r *Runner) stop(ctx context.Context) error {
 }
 
 // giveBack gives the jobs back whose handlers did not heed the end of their context. What they still do is refused.
-func (r *Runner) giveBack(patience time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (r *Runner) giveBack(ctx context.Context, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	var outcomes []jobs.Outcome
 	for _, a := range r.leases.abandon() {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/store/postgres"
 	"github.com/groundwork-saas/groundwork/worker/internal/runner"
 )
 
@@ -53,7 +55,12 @@ func TestRunner(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		w.dispatch(t)
-		at := w.start(t, options{handlers: []jobs.Handler{
+		var written atomic.Int64
+		at := w.start(t, options{observe: func(_ context.Context, s postgres.Statement) {
+			if strings.Contains(s.SQL, "set progress") {
+				written.Add(1)
+			}
+		}, handlers: []jobs.Handler{
 			jobs.Handle(func(_ context.Context, run *jobs.Run, args plain) error {
 				assert.Equal(t, w.scope, run.Scope)
 				for n := range int64(args.N) {
@@ -67,6 +74,8 @@ func TestRunner(t *testing.T) {
 		assert.JSONEq(t, `{"counted": 1000}`, string(job.Result))
 		assert.Equal(t, &jobs.Progress{Done: 1_000, Total: 1_000, Message: "counting"}, job.Progress, "the last is kept")
 		assert.Equal(t, 1, job.Attempt)
+		assert.LessOrEqual(t, written.Load(), int64(3), "and few of those before it are written")
+		assert.Positive(t, written.Load())
 
 		line := at.log.of(t, id)
 		for field, want := range map[string]any{
@@ -78,10 +87,10 @@ func TestRunner(t *testing.T) {
 		assert.Contains(t, line, "duration_ms")
 		assert.Contains(t, line, "wait_ms")
 		of := map[string]string{"kind": "test.plain", "queue": "default"}
-		assert.Equal(t, 1, at.counted(t, "jobs_wait_seconds", of))
-		assert.Equal(t, 1, at.counted(t, "jobs_run_seconds", of))
-		assert.Equal(t, 1, at.counted(t, "jobs_attempts_total", map[string]string{"kind": "test.plain", "outcome": "succeeded"}))
-		assert.Zero(t, at.counted(t, "jobs_in_flight", map[string]string{"queue": "default"}))
+		assert.Equal(t, 1, at.counted(t, "groundwork_jobs_wait_seconds", of))
+		assert.Equal(t, 1, at.counted(t, "groundwork_jobs_run_seconds", of))
+		assert.Equal(t, 1, at.counted(t, "groundwork_jobs_attempts_total", map[string]string{"kind": "test.plain", "outcome": "succeeded"}))
+		assert.Zero(t, at.counted(t, "groundwork_jobs_in_flight", map[string]string{"queue": "default"}))
 	})
 	t.Run("picks_up_at_once_when_idle", func(t *testing.T) {
 		t.Parallel()
@@ -128,7 +137,7 @@ func TestRunner(t *testing.T) {
 			w.until(t, id, jobs.Succeeded)
 		}
 		require.Eventually(t, func() bool {
-			return at.counted(t, "jobs_claims_total", map[string]string{"queue": "default"}) == len(refs)
+			return at.counted(t, "groundwork_jobs_claims_total", map[string]string{"queue": "default"}) == len(refs)
 		}, patience, 2*time.Millisecond)
 		mu.Lock()
 		defer mu.Unlock()
@@ -253,7 +262,7 @@ func TestRunner_transactions(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, found, "the effect is there exactly where the job succeeded")
 	}
-	assert.Equal(t, 1, at.counted(t, "jobs_attempts_total", map[string]string{"kind": "test.inside", "outcome": "succeeded"}))
+	assert.Equal(t, 1, at.counted(t, "groundwork_jobs_attempts_total", map[string]string{"kind": "test.inside", "outcome": "succeeded"}))
 }
 
 func TestRunner_cancellation(t *testing.T) {
@@ -299,6 +308,7 @@ func TestRunner_versions(t *testing.T) {
 		assert.WithinRange(t, job.RunAt, job.CreatedAt.Add(9*time.Second), job.CreatedAt.Add(40*time.Second))
 		assert.Nil(t, job.Error)
 		assert.Contains(t, old.log.String(), "does not know the job's kind")
+		assert.Equal(t, 1, old.counted(t, "groundwork_jobs_attempts_total", map[string]string{"kind": "unknown", "outcome": "returned"}))
 		old.stop()
 
 		w.start(t, options{handlers: []jobs.Handler{handle[plain](func(context.Context, *jobs.Run) error { return errors.New("first") })}})
@@ -410,7 +420,7 @@ func TestQueue(t *testing.T) {
 	t.Parallel()
 	for text, wrong := range map[string]string{
 		"critical=20": "", "none": "", "default": "does not say how many jobs of default", "default=x": "does not say how many",
-		"default=0": "1 to 500", "default=501": "1 to 500", "defualt=1": `there is no "defualt"`, "=1": `there is no ""`,
+		"default=0": "1 to 500", "default=501": "1 to 500", "mail=1": `there is no "mail"`, "=1": `there is no ""`,
 	} {
 		var q runner.Queue
 		err := q.UnmarshalText([]byte(text))

@@ -131,6 +131,8 @@ type options struct {
 	shutdown time.Duration
 	// redisURL and systemURL are addresses that a test has its hands in.
 	redisURL, systemURL string
+	// observe is told of the statements across tenants.
+	observe postgres.Observer
 	// deaf workers hear no cancellation.
 	deaf bool
 }
@@ -153,7 +155,7 @@ func (w *world) start(t *testing.T, o options) *worker {
 	tenants := postgres.NewJobs(postgres.Shared{DB: w.Open(t, postgres.Config{URL: w.WorkerURL})}, bells.Wake)
 	started := &worker{log: &lines{}, registry: prometheus.NewRegistry()}
 	config := runner.Config{
-		Handlers: o.handlers, Desk: postgres.NewJobEngine(w.Open(t, postgres.Config{URL: o.systemURL}), tenants), Effects: tenants,
+		Handlers: o.handlers, Desk: postgres.NewJobEngine(w.Open(t, postgres.Config{URL: o.systemURL, Observe: o.observe}), tenants), Effects: tenants,
 		Queues: o.queues, Fetch: fetchWith(client, bells), OnCancel: bells.OnCancel,
 		Name: t.Name(), Lease: o.lease, Log: logging.New(logging.Config{Output: started.log, Level: "debug"}),
 		Registry: started.registry, Now: time.Now,

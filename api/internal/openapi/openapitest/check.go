@@ -138,6 +138,9 @@ func checkBody(schemas map[string]*jsonschema.Schema, contentType string, data [
 		return nil
 	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
+	if schemas["*/*"] != nil && err == nil || mediaType == "multipart/form-data" && schemas[mediaType] != nil {
+		return nil // bytes of any kind
+	}
 	schema := schemas[mediaType]
 	if err != nil || schema == nil {
 		return []string{fmt.Sprintf("the type %q of %s is not described", contentType, what)}
