@@ -394,10 +394,12 @@ func TestQuarantine(t *testing.T) {
 	t.Run("is_bounded_however_much_is_forged", func(t *testing.T) {
 		t.Parallel()
 		flooded, path := w.hub(t)
+		began := time.Now()
 		for range 200 {
 			require.Equal(t, http.StatusUnauthorized, w.post(t, path, "{}", nil).status)
 		}
-		assert.LessOrEqual(t, len(w.received(t, flooded, inbound.Quarantined)), 60, "sixty in a minute are written down")
+		most := 60 + int(time.Since(began).Seconds()) + 1 // one more comes back each second
+		assert.LessOrEqual(t, len(w.received(t, flooded, inbound.Quarantined)), most, "sixty in a minute are written down")
 	})
 }
 
