@@ -198,7 +198,7 @@ func isFinal(err error) bool {
 		return true
 	}
 	switch fault.KindOf(err) {
-	case fault.Malformed, fault.Invalid, fault.Forbidden, fault.NotFound, fault.TooLarge, fault.Unsupported:
+	case fault.Malformed, fault.Invalid, fault.Forbidden, fault.NotFound, fault.TooLarge, fault.Unsupported, fault.OutOfRange:
 		return true
 	case fault.Conflict:
 		return !fault.Is(err, "database.contention")

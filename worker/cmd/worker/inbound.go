@@ -39,7 +39,7 @@ func newIntake(ctx context.Context, p process) ([]lifecycle.Component, error) {
 	if err != nil {
 		return nil, err
 	}
-	bells := redis.NewBells(p.base.Redis)
+	bells := redis.NewBells(p.base.Redis) //nolint:contextcheck // they end with the process, not with its making
 	receives := intake.New(intake.Config{
 		MaxBody: int64(p.cfg.IntakeMaxBody), TrustedProxies: p.cfg.TrustedProxies,
 		Receiver: inbound.NewReceiver(inbound.ReceiverNeeds{

@@ -220,7 +220,7 @@ func outcomeOf(err error) string {
 // statusOf chooses the status of a fault.
 func statusOf(kind fault.Kind) int {
 	switch kind {
-	case fault.Malformed, fault.Invalid, fault.Conflict, fault.Stale:
+	case fault.Malformed, fault.Invalid, fault.Conflict, fault.Stale, fault.OutOfRange:
 		return http.StatusBadRequest
 	case fault.Unauthorized, fault.Forbidden:
 		return http.StatusUnauthorized

@@ -326,14 +326,18 @@ func (w *world) act(tb testing.TB, scope tenancy.Scope, id tenancy.ID, done stri
 	tb.Helper()
 	e, err := w.resources["orders"].Perform(tb.Context(), scope, id, 0, resource.ActOf(done, done, do))
 	require.NoError(tb, err)
-	return e.(*orders.Order)
+	o, ok := e.(*orders.Order)
+	require.True(tb, ok)
+	return o
 }
 
 func (w *world) findOrder(tb testing.TB, scope tenancy.Scope, id tenancy.ID) *orders.Order {
 	tb.Helper()
 	e, err := w.resources["orders"].Find(tb.Context(), scope, id, resource.Live)
 	require.NoError(tb, err)
-	return e.(*orders.Order)
+	o, ok := e.(*orders.Order)
+	require.True(tb, ok)
+	return o
 }
 
 const (
