@@ -53,6 +53,10 @@ bench: ## Measure the API beside a hand-written handler and pgbench (see: go run
 bench-webhooks: ## Measure outgoing webhooks of a running stack, with all endpoints well and with some that hang
 	@go run ./deployments/bench/webhooks
 
+.PHONY: bench-intake
+bench-intake: ## Measure the intake of webhooks of a running stack (see: go run ./deployments/bench/intake -help)
+	@go run ./deployments/bench/intake
+
 .PHONY: rename
 rename: ## Give this clone its own module path: make rename MODULE=github.com/acme/shop
 	@go run ./deployments/rename "$(MODULE)"
@@ -140,6 +144,11 @@ check-openapi: $(OASDIFF)
 openapi-lint: ## Lint the OpenAPI document with Redocly and with Spectral's OWASP rules; needs Node
 	@go run ./api/cmd/openapi > api/openapi-lint/openapi.json
 	@cd api/openapi-lint && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent lint
+
+.PHONY: check-signers
+check-signers: ## Verify webhooks that the providers' own libraries have signed; needs Node
+	@cd domain/inbound/providers/testdata/signers && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@go test -count=1 -tags signers ./domain/inbound/providers -run TestSigners
 
 # -race needs cgo and so a C compiler. What has to be seen with a real Redis is skipped without one, which fails here.
 .PHONY: check-tests

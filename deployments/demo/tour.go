@@ -48,6 +48,7 @@ func (t *tour) steps() []step {
 		{"Filter and sort", t.filter},
 		{"Change one", t.change},
 		{"Delete one, and restore it", t.deleteAndRestore},
+		{"Take a webhook in: Stripe says that an order was paid", t.webhookIn},
 		{"Send a webhook out: an order was paid", t.webhookOut},
 		{"See who did what", t.audit},
 		{"Try to reach them as another tenant", t.trespass},

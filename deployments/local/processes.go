@@ -43,7 +43,10 @@ func programs() []program {
 			name: "api", source: "./api/cmd/api", role: "groundwork_app", ops: "API_OPS_ADDR",
 			origins: map[string]string{"api": "API_ADDR"},
 		},
-		{name: "worker", source: "./worker/cmd/worker", role: "groundwork_worker", system: true, ops: "WORKER_OPS_ADDR"},
+		{
+			name: "worker", source: "./worker/cmd/worker", role: "groundwork_worker", system: true, args: []string{"--intake"},
+			ops: "WORKER_OPS_ADDR", origins: map[string]string{"intake": "INTAKE_ADDR"},
+		},
 		{name: "scheduler", source: "./scheduler/cmd/scheduler", role: "groundwork_system", system: true, ops: "SCHEDULER_OPS_ADDR"},
 	}
 }
@@ -143,6 +146,9 @@ func (s *stack) environmentOf(p program) ([]string, error) {
 	maps.Copy(own, s.mailVariables())
 	if s.variables["WEBHOOK_ALLOW"] == "" {
 		own["WEBHOOK_ALLOW"] = "127.0.0.0/8" // receivers on this machine
+	}
+	if s.variables["INTAKE_URL"] == "" {
+		own["INTAKE_URL"] = s.addresses["INTAKE_ADDR"].origin()
 	}
 	roles := map[string]string{"DATABASE_URL": p.role}
 	if p.system {

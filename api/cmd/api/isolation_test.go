@@ -45,6 +45,14 @@ var made = map[string]func(t *testing.T, o owner) string{
 		t.Helper()
 		return o.enqueue(t, chore{Name: "secret"}).String()
 	},
+	"/webhook-sources": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.source(t).text("id")
+	},
+	"/inbound-events": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.inboundEvent(t)
+	},
 	"/files": func(t *testing.T, o owner) string {
 		t.Helper()
 		return o.upload(t, "secret.txt", "a secret").text("id")

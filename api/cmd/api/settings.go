@@ -17,6 +17,8 @@ type settings struct {
 	OpsAddr config.Address `env:"API_OPS_ADDR" default:":9090" help:"Where health, metrics and profiles are served; never public."`
 	// PublicURL is the origin that callers see; tokens are issued in its name.
 	PublicURL string `env:"PUBLIC_URL" default:"http://localhost:8080" help:"The origin at which callers reach the API; access tokens are issued in its name."`
+	// IntakeURL is the origin that senders of webhooks see.
+	IntakeURL string `env:"INTAKE_URL" default:"http://localhost:8081" help:"The origin at which senders reach the worker's intake of webhooks; the addresses of webhook sources begin with it."`
 	// CORSOrigins are matched exactly.
 	CORSOrigins []string `env:"CORS_ORIGINS" help:"Origins of browsers' pages that may call the API, matched exactly; none by default."`
 	// TrustedProxies are believed about the caller's address.

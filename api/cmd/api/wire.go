@@ -13,6 +13,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
 	"github.com/groundwork-saas/groundwork/domain/files"
+	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/members"
@@ -89,6 +90,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	}, sessions.Config{RefreshTTL: cfg.RefreshTokenTTL, SessionTTL: cfg.SessionTTL})
 
+	arrivals := postgres.NewInbound(base.DB, base.Router)
 	tellCancel := func(ctx context.Context, ref jobs.Ref) {
 		base.DB.AfterCommit(ctx, "", func() { bells.Cancel(ref) })
 	}
@@ -118,6 +120,13 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 			Endpoints: hooks, Deliveries: hooks, Checker: caller, Validate: validator, Now: now,
 			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),
 		}),
+		Inbound: httpapi.Inbound{
+			Sources: inbound.NewSources(inbound.SourceNeeds{
+				Store: arrivals, Queue: queue, Sealer: base.Sealer, Secrets: identity.Secrets(), Validate: validator, Now: now,
+				URL: cfg.IntakeURL,
+			}),
+			Events: inbound.NewEvents(arrivals, queue, now),
+		},
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,

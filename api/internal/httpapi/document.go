@@ -11,6 +11,7 @@ import (
 	"github.com/groundwork-saas/groundwork/api/internal/static"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/resource"
@@ -57,6 +58,13 @@ func (a *API) Document() *openapi.Document {
 			reflect.TypeFor[deliveryWithAttempts](): "WebhookDeliveryWithAttempts",
 			reflect.TypeFor[webhooks.ReplayInput](): "WebhookReplay",
 			reflect.TypeFor[replayStarted]():        "WebhookReplayStarted",
+			reflect.TypeFor[sourceView]():           "WebhookSource",
+			reflect.TypeFor[inbound.SourceInput]():  "WebhookSource",
+			reflect.TypeFor[inbound.SourceChange](): "WebhookSource",
+			reflect.TypeFor[inbound.Secret]():       "WebhookSecret",
+			reflect.TypeFor[inbound.Event]():        "InboundEvent",
+			reflect.TypeFor[inbound.ReplayInput]():  "InboundReplay",
+			reflect.TypeFor[inbound.Replayed]():     "InboundReplayed",
 		},
 		Enums: map[reflect.Type][]string{
 			reflect.TypeFor[tenancy.ActorKind]():      {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
@@ -64,6 +72,7 @@ func (a *API) Document() *openapi.Document {
 			reflect.TypeFor[jobs.State]():             jobStates(),
 			reflect.TypeFor[webhooks.EndpointState](): {string(webhooks.Enabled), string(webhooks.Paused), string(webhooks.Disabled)},
 			reflect.TypeFor[webhooks.DeliveryState](): deliveryStates(),
+			reflect.TypeFor[inbound.State]():          inboundStateNames(),
 		},
 		Parameters: parameters(),
 	}
@@ -163,6 +172,15 @@ func capabilities() map[string]openapi.Capability {
 			Description: "Work that is done in the background. What answers 202 names its job: read it until its state is `succeeded`, " +
 				"`dead` or `cancelled`. Jobs that have ended are kept for a while.",
 		},
+		"webhook-sources": {
+			Name: "Webhook sources",
+			Description: "Addresses to which others, such as Stripe or GitHub, send webhooks. What arrives is verified, kept and answered, " +
+				"and processed by a job.",
+		},
+		"inbound-events": {
+			Name:        "Inbound events",
+			Description: "What webhook sources received, and what became of it. Any of it can be processed again.",
+		},
 		"files": {
 			Name: "Files",
 			Description: "Upload, download and share files. Transfers are streamed, and take as long as they take while bytes move. " +
@@ -232,5 +250,13 @@ func parameters() map[string]*openapi.Schema {
 		"webhook-deliveries.type":        text("Only those of this type of event, such as order.paid, or of a group, such as order.*."),
 		"webhook-deliveries.from":        moment("Only those that were made then or later."),
 		"webhook-deliveries.to":          moment("Only those that were made before."),
+		"inbound-events.state": {
+			Type: openapi.Types{"array"}, Items: oneOf(inboundStateNames()), MaxItems: new(int64(len(inboundStateNames()))),
+			Description: "Only those in one of these states.",
+		},
+		"inbound-events.source_id": id("Only what this source received."),
+		"inbound-events.type":      text("Only those of this type, such as invoice.paid, or invoice.* for several."),
+		"inbound-events.from":      moment("Only those that were received then or later."),
+		"inbound-events.to":        moment("Only those that were received before."),
 	}
 }

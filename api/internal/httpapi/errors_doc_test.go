@@ -25,8 +25,9 @@ func TestErrorsPage(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..", "..")
 	documented := documentedCodes(t, filepath.Join(root, "docs", "errors.md"))
-	used := usedCodes(t, root, "domain", "store", "platform", filepath.Join("api", "internal"))
-	used["method_not_allowed"] = http.StatusMethodNotAllowed // the one status that no kind of fault has
+	used := usedCodes(t, root, "domain", "store", "platform", filepath.Join("api", "internal"), filepath.Join("worker", "internal", "intake"))
+	used["method_not_allowed"] = http.StatusMethodNotAllowed // the statuses that no kind of fault has
+	used["intake.too_slow"] = http.StatusRequestTimeout
 
 	require.Greater(t, len(used), 40, "the source was not read as it should be")
 	var missing, stale []string

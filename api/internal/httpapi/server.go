@@ -23,6 +23,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/idempotency"
+	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/limits"
 	"github.com/groundwork-saas/groundwork/domain/members"
@@ -57,6 +58,7 @@ type Dependencies struct {
 	Resources   []*resource.Service
 	Audit       *audit.Service
 	Jobs        *jobs.Service
+	Inbound     Inbound
 	Files       *files.Service
 	Webhooks    *webhooks.Service
 	Identity    Identity
@@ -68,6 +70,12 @@ type Dependencies struct {
 	// CountStatements returns a context in which statements to the database are counted, and the count so far.
 	CountStatements func(context.Context) (context.Context, func() int64)
 	Now             func() time.Time
+}
+
+// Inbound is what is sent to tenants: the sources of webhooks, and what they received.
+type Inbound struct {
+	Sources *inbound.Sources
+	Events  *inbound.Events
 }
 
 // Identity is who asks: the services behind sign-in, members and keys.
@@ -132,6 +140,8 @@ func (a *API) table() []Route {
 	routes = append(routes, jobRoutes(a.deps.Jobs, a.cursors)...)
 	routes = append(routes, webhookEndpointRoutes(a.deps.Webhooks, a.cursors)...)
 	routes = append(routes, webhookDeliveryRoutes(a.deps.Webhooks, a.cursors)...)
+	routes = append(routes, webhookSourceRoutes(a.deps.Inbound.Sources, a.cursors)...)
+	routes = append(routes, inboundEventRoutes(a.deps.Inbound.Events, a.cursors)...)
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
 	routes = append(routes, usageRoutes(a.deps.Files)...)

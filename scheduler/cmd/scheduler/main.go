@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/groundwork-saas/groundwork/domain/files"
+	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
 	"github.com/groundwork-saas/groundwork/platform/config"
 	"github.com/groundwork-saas/groundwork/platform/lifecycle"
@@ -34,6 +35,8 @@ type settings struct {
 	SigningKeyLife time.Duration `env:"SIGNING_KEY_LIFE" default:"720h" min:"1h" help:"How long a key signs access tokens before the next one takes over."`
 	// JobsRetention is how long jobs that ended can be looked at.
 	JobsRetention time.Duration `env:"JOBS_RETENTION" default:"168h" min:"1h" help:"How long jobs that succeeded or were cancelled can be looked at."`
+	// InboundRetention is how long inbound events can be looked at, replayed, and told from repetitions.
+	InboundRetention time.Duration `env:"INBOUND_RETENTION" default:"720h" min:"24h" help:"How long webhooks that were received are kept; as long they can be replayed, and a repeated one is told from a new one."`
 }
 
 func main() {
@@ -79,12 +82,17 @@ func run(ctx context.Context) error {
 		upkeep.Component(ctx, log,
 			upkeep.Duty{Name: "partitions", Every: 6 * time.Hour, Run: base.DB.EnsurePartitions},
 			upkeep.Duty{Name: "signing keys", Every: time.Hour, Run: keys.Maintain},
-			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(keys, log)},
+			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(log, keys.Reseal, func(ctx context.Context) (int, error) {
+				return inbound.Reseal(ctx, postgres.NewSealedSources(base.DB), base.Sealer)
+			})},
 			upkeep.Duty{Name: "met times", Every: 24 * time.Hour, Run: jobs.schedules.Prune},
 			jobs.endedJobs(cfg.JobsRetention),
 			upkeep.Duty{Name: "trash of files", Every: time.Hour, Run: counted(log, "files were removed for good", old.Purge)},
 			upkeep.Duty{Name: "contents without a file", Every: 6 * time.Hour, Run: counted(log, "contents that no file has were removed", old.Sweep)},
 			upkeep.Duty{Name: "webhook deliveries", Every: 6 * time.Hour, Run: base.DB.KeepDeliveries},
+			upkeep.Duty{Name: "inbound events", Every: time.Hour, Run: func(ctx context.Context) error {
+				return base.DB.SweepInbound(ctx, cfg.InboundRetention)
+			}},
 		),
 	}
 	return lifecycle.Run(ctx, cfg.ShutdownTimeout, append(components, jobs.components(ctx)...)...)
@@ -102,12 +110,16 @@ func counted(log *logrus.Logger, what string, do func(context.Context) (int, err
 }
 
 // reseal returns the duty to seal anew what was sealed with an older key of the master key than the one that seals now.
-func reseal(keys *signingkeys.Keyring, log *logrus.Logger) func(context.Context) error {
+func reseal(log *logrus.Logger, kinds ...func(context.Context) (int, error)) func(context.Context) error {
 	return func(ctx context.Context) error {
-		resealed, err := keys.Reseal(ctx)
+		resealed, failed := 0, error(nil)
+		for _, each := range kinds {
+			n, err := each(ctx)
+			resealed, failed = resealed+n, errors.Join(failed, err)
+		}
 		if resealed > 0 {
 			log.WithField("count", resealed).Info("secrets were sealed anew under the present master key")
 		}
-		return err
+		return failed
 	}
 }

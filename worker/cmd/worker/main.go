@@ -49,6 +49,13 @@ func run(ctx context.Context) error {
 		}
 		jobs, checks = engine.components(), append(checks, engine.check())
 	}
+	if cfg.Intake {
+		receives, err := newIntake(ctx, process{cfg, log, registry, base, time.Now})
+		if err != nil {
+			return errors.Join(err, base.Component().Stop(ctx))
+		}
+		jobs = append(jobs, receives...)
+	}
 	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: checks})
 	components = append(append(components, server.Component), jobs...)
 	return lifecycle.Run(ctx, cfg.ShutdownTimeout, components...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/groundwork-saas/groundwork/platform/config"
@@ -25,6 +26,24 @@ type settings struct {
 	TrashRetention time.Duration `env:"TRASH_RETENTION" default:"720h" min:"1h" help:"How long records that were deleted can be restored; then they are removed for good."`
 	// DeadJobsRetention is how long jobs that failed for good await a decision.
 	DeadJobsRetention time.Duration `env:"JOBS_DEAD_RETENTION" default:"720h" min:"1h" help:"How long jobs that failed for good can be looked at and retried."`
+
+	intakeSettings
+}
+
+// intakeSettings are what the intake of webhooks is told.
+type intakeSettings struct {
+	// Intake has this process take webhooks in, beside its queues or with --queues none alone.
+	Intake bool `env:"WORKER_INTAKE" flag:"intake" default:"false" help:"Whether this process takes webhooks in."`
+	// IntakeAddr is where they are posted to.
+	IntakeAddr config.Address `env:"INTAKE_ADDR" default:":8081" help:"Where webhooks are taken in."`
+	// IntakeMaxBody bounds one of them; what is larger is refused.
+	IntakeMaxBody config.Size `env:"INTAKE_MAX_BODY" default:"1MiB" min:"1KiB" max:"32MiB" help:"How large a webhook may be."`
+	// IntakeRateSource limits what one source sends.
+	IntakeRateSource config.Rate `env:"INTAKE_RATE_SOURCE" default:"60000/1m" help:"Verified webhooks of one source, shared by all replicas."`
+	// IntakeRateAddress limits guessing.
+	IntakeRateAddress config.Rate `env:"INTAKE_RATE_ADDRESS" default:"300/1m" help:"Webhooks of one address that do not verify."`
+	// TrustedProxies are believed about the sender's address.
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"CIDRs of the balancers whose X-Forwarded-For is believed; none by default."`
 }
 
 // Check implements config.Checker.

@@ -73,12 +73,15 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine, 
 	if err != nil {
 		return nil, errors.Join(err, e.close(ctx))
 	}
+	needs, err := p.needs(tenants)
+	if err != nil {
+		return nil, errors.Join(err, e.close(ctx))
+	}
+	needs.Trash, needs.Expiries, needs.Notices = p.trash(), p.expiries(system, desk), mails
+	needs.Webhooks = webhooks.NewCourier(postgres.NewWebhooks(p.base.Router, p.base.Sealer, tenants), caller, p.now)
 	e.runner, err = runner.New(runner.Config{ //nolint:contextcheck // jobs end with the runner, not with its making
-		Handlers: jobs.Handlers(jobs.Needs{
-			Trash: p.trash(), Expiries: p.expiries(system, desk), Notices: mails,
-			Webhooks: webhooks.NewCourier(postgres.NewWebhooks(p.base.Router, p.base.Sealer, tenants), caller, p.now),
-		}),
-		Desk: desk, Effects: tenants,
+		Handlers: jobs.Handlers(needs),
+		Desk:     desk, Effects: tenants,
 		Queues: queues, Fetch: e.fetch(p.log), OnCancel: e.bells.OnCancel,
 		Name: workerName(), Lease: p.cfg.JobLease, Log: p.log, Registry: p.registry, Now: p.now,
 	})

@@ -5,6 +5,7 @@
 package jobs
 
 import (
+	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
 	"github.com/groundwork-saas/groundwork/domain/upkeep"
@@ -19,11 +20,16 @@ type Needs struct {
 	Notices *notices.Service
 	// Webhooks delivers to customers' servers.
 	Webhooks *webhooks.Courier
+	// Processor and Events are what was received by webhook.
+	Processor *inbound.Processor
+	Events    *inbound.Events
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
 func Handlers(needs Needs) []jobs.Handler {
 	handlers := []jobs.Handler{
+		ProcessInbound(needs.Processor),
+		ReplayInbound(needs.Events),
 		PurgeTrash(needs.Trash),
 		Expire(needs.Expiries),
 	}

@@ -1,0 +1,166 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/inbound"
+	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/page"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+)
+
+// sourceView is a source with its address.
+type sourceView struct {
+	inbound.Source
+
+	URL *string `json:"url" example:"https://hooks.example.com/hooks/gw_in_7Hq0Zr2kQm" doc:"Where its provider posts to. It is shown to those who may change the source; others see null."`
+}
+
+func webhookSourceRoutes(service *inbound.Sources, cs cursors) []Route {
+	h := sourceHandler{service: service, cursors: cs}
+	const root, one, read, write = "/webhook-sources", "/webhook-sources/:id", members.WebhooksRead, members.WebhooksWrite
+	return []Route{
+		{
+			Method: http.MethodGet, Path: root, Access: Tenant, Permission: read, Status: http.StatusOK, Params: pageParameters(),
+			Secret: true, Summary: "List webhook sources, without their secrets", Answer: sourceView{}, IsList: true, Handle: h.list,
+		},
+		{
+			Method: http.MethodPost, Path: root, Access: Tenant, Permission: write, Status: http.StatusCreated, Secret: true,
+			Summary: "Make a webhook source: an address that a provider may post to", Body: inbound.SourceInput{}, Answer: sourceView{},
+			Versioned: true, Handle: h.create,
+		},
+		{
+			Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: http.StatusOK, Secret: true,
+			Summary: "Read a webhook source", Answer: sourceView{}, Versioned: true, Handle: h.find,
+		},
+		{
+			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: http.StatusOK, Secret: true,
+			Summary: "Change a webhook source: its filter, its secrets, or whether it is paused", Body: inbound.SourceChange{}, Patch: true,
+			Answer: sourceView{}, Versioned: true, Handle: h.change,
+		},
+		{
+			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: write, Status: http.StatusNoContent,
+			Summary: "Delete a webhook source, at once; what it received stays for a while", Handle: h.remove,
+		},
+		{
+			Method: http.MethodPost, Path: one + "/rotate-url", Access: Tenant, Permission: write, Status: http.StatusOK, Secret: true,
+			Summary: "Give a webhook source another address; the old one ends after the overlap", Body: rotateInput{}, Answer: sourceView{},
+			Versioned: true, Handle: h.rotate,
+		},
+	}
+}
+
+type sourceHandler struct {
+	service *inbound.Sources
+	cursors cursors
+}
+
+func (h sourceHandler) list(c *Call) error {
+	request, sealed, err := pageParams(c.Query())
+	if err != nil {
+		return err
+	}
+	if err := h.cursors.open(c.Scope, "webhook-sources", sealed, &request); err != nil {
+		return err
+	}
+	p, err := h.service.List(c.Context(), c.Scope, request)
+	if err != nil {
+		return err
+	}
+	views := page.Page[sourceView]{Items: make([]sourceView, len(p.Items)), Next: p.Next, Prev: p.Prev}
+	for i, source := range p.Items {
+		if views.Items[i], err = h.view(c.Scope, source); err != nil {
+			return err
+		}
+	}
+	return answerPage(c, h.cursors, "webhook-sources", views, func(v sourceView) sourceView { return v })
+}
+
+func (h sourceHandler) view(scope tenancy.Scope, source inbound.Source) (sourceView, error) {
+	view := sourceView{Source: source}
+	address, err := h.service.Address(scope, source)
+	if address != "" {
+		view.URL = &address
+	}
+	return view, err
+}
+
+func (h sourceHandler) create(c *Call) error {
+	var in inbound.SourceInput
+	if err := c.Decode(&in); err != nil {
+		return err
+	}
+	source, err := h.service.Create(c.Context(), c.Scope, in)
+	if err != nil {
+		return err
+	}
+	c.SetHeader("Location", Base+"/webhook-sources/"+source.ID.String())
+	return h.answer(c, http.StatusCreated, source)
+}
+
+func (h sourceHandler) answer(c *Call, status int, source inbound.Source) error {
+	view, err := h.view(c.Scope, source)
+	if err != nil {
+		return err
+	}
+	c.SetETag(source.Version)
+	return c.Answer(status, view)
+}
+
+func (h sourceHandler) find(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	source, err := h.service.Find(c.Context(), c.Scope, id)
+	if err != nil {
+		return err
+	}
+	c.SetETag(source.Version)
+	if c.NotModified(source.Version) {
+		return nil
+	}
+	return h.answer(c, http.StatusOK, source)
+}
+
+func (h sourceHandler) change(c *Call) error {
+	id, match, err := c.target()
+	if err != nil {
+		return err
+	}
+	source, err := h.service.Change(c.Context(), c.Scope, id, match, func(s *inbound.SourceChange) error { return c.Merge(s) })
+	if err != nil {
+		return err
+	}
+	return h.answer(c, http.StatusOK, source)
+}
+
+func (h sourceHandler) remove(c *Call) error {
+	id, match, err := c.target()
+	if err != nil {
+		return err
+	}
+	if err := h.service.Delete(c.Context(), c.Scope, id, match); err != nil {
+		return err
+	}
+	return c.NoContent()
+}
+
+func (h sourceHandler) rotate(c *Call) error {
+	id, err := c.ID("id")
+	if err != nil {
+		return err
+	}
+	var in rotateInput
+	if err := c.Decode(&in); err != nil {
+		return err
+	}
+	// What is past any bound stays past it, and does not wrap round.
+	overlap := time.Duration(min(in.Overlap, int64(2*inbound.MaxOverlap/time.Second))) * time.Second
+	source, err := h.service.Rotate(c.Context(), c.Scope, id, max(overlap, -time.Second))
+	if err != nil {
+		return err
+	}
+	return h.answer(c, http.StatusOK, source)
+}
