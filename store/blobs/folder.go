@@ -161,25 +161,28 @@ func removeFile(path string) error {
 	return nil
 }
 
+// unlessGone passes over what was removed while it was listed, and a folder that was not made yet.
+func unlessGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // List walks the folder in the order of names.
 func (f *Folder) List(ctx context.Context, visit func(files.Content) error) error {
 	err := filepath.WalkDir(f.dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed meanwhile, or never made
-			return nil
 		case err != nil:
-			return err
+			return unlessGone(err)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case !entry.Type().IsRegular():
 			return nil
 		}
 		info, err := entry.Info()
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return err
+		if err != nil {
+			return unlessGone(err)
 		}
 		key := filepath.ToSlash(strings.TrimPrefix(strings.TrimPrefix(path, f.dir), string(filepath.Separator)))
 		if strings.HasPrefix(key, draftDir+"/") {
