@@ -66,6 +66,9 @@ CREATE TABLE jobs_finished (
   result           json,
   PRIMARY KEY (tenant_id, id)
 ) PARTITION BY RANGE (id);
+-- For operators, who list and find jobs of all tenants; and for the few that were cancelled among the many.
+CREATE INDEX jobs_finished_id_idx ON jobs_finished (id);
+CREATE INDEX jobs_finished_cancelled_idx ON jobs_finished (tenant_id, id) WHERE state = 'cancelled';
 SELECT protect_tenant_table('jobs_finished');
 CREATE POLICY system ON jobs_finished TO groundwork_system USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT, UPDATE, DELETE ON jobs_finished TO groundwork_system;
