@@ -47,7 +47,7 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(err, base.Component().Stop(ctx))
 		}
-		jobs, checks = engine.components(), append(checks, engine.check())
+		jobs, checks = engine.Components(), append(checks, engine.Check())
 	}
 	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: checks})
 	components = append(append(components, server.Component), jobs...)
