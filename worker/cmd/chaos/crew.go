@@ -48,6 +48,13 @@ func (s *slot) now() *stand.Process {
 	return s.process
 }
 
+// begun is how often a process was started.
+func (s *slot) begun() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.starts
+}
+
 func (s *slot) signal(signal syscall.Signal) error {
 	if p := s.now(); p != nil {
 		return p.Signal(signal)

@@ -28,6 +28,8 @@ type options struct {
 	only     []string
 	// brief leaves out what takes half a minute by design: jobs of kinds that a worker does not know.
 	brief bool
+	// rounds is how often each fault is made; 0 is until the time is over.
+	rounds int
 	now   func() time.Time
 	out   io.Writer
 }
@@ -102,13 +104,14 @@ func (t *trial) wanted(all []fault) []fault {
 	})
 }
 
-// breaking makes faults of two lists at once until the context ends: of each list all in turn, in an order that changes.
+// breaking makes faults of two lists at once until the context ends, or for so many rounds: of each list all in turn, in
+// an order that changes.
 func (t *trial) breaking(ctx context.Context) {
 	var lanes sync.WaitGroup
 	for n, list := range [][]fault{t.wanted(workerFaults()), t.wanted(otherFaults())} {
 		random := rand.New(rand.NewPCG(t.seed, uint64(n))) //nolint:gosec // chosen so that it can be repeated
 		lanes.Go(func() {
-			for len(list) > 0 && ctx.Err() == nil {
+			for round := 0; len(list) > 0 && ctx.Err() == nil && (t.rounds == 0 || round < t.rounds); round++ {
 				random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 				for _, f := range list {
 					if wait(ctx, time.Duration(300+random.IntN(1200))*time.Millisecond) != nil {
