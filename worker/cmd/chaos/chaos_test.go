@@ -85,6 +85,7 @@ func TestChaos(t *testing.T) {
 	during := func(t *testing.T, breaks func(ctx context.Context)) *verdict {
 		t.Helper()
 		w.enqueuer.ledger = newLedger()
+		w.crew.Told.Clear()
 		clear(w.made)
 		enqueuing, stop := context.WithCancel(t.Context())
 		var enqueued sync.WaitGroup
@@ -112,7 +113,7 @@ func TestChaos(t *testing.T) {
 			during(t, func(ctx context.Context) {
 				for range 2 {
 					w.make(ctx, f, rand.New(rand.NewPCG(w.seed, 9)), false)
-					require.NoError(t, wait(ctx, 200*time.Millisecond))
+					require.NoError(t, wait(ctx, time.Second))
 				}
 			})
 			assert.Equal(t, 2, w.made[f.name])

@@ -121,7 +121,7 @@ func (v *verdict) report(made map[string]int, recoveries map[string][]time.Durat
 	for _, name := range slices.Sorted(maps.Keys(made)) {
 		fmt.Fprintf(&b, "  %4d  %s", made[name], name)
 		if took := slices.Sorted(slices.Values(recoveries[name])); len(took) > 0 {
-			fmt.Fprintf(&b, ": %s, %s at worst", took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+			fmt.Fprintf(&b, ": %s (median), %s at worst", took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
 		}
 		b.WriteString("\n")
 	}

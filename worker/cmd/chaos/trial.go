@@ -132,7 +132,7 @@ func (t *trial) make(ctx context.Context, f fault, random *rand.Rand, disturbs b
 		defer t.calm.Unlock()
 	}
 	if f.forgets {
-		t.enqueuer.naps(ctx, 400)
+		t.enqueuer.naps(ctx, t.burst())
 		t.untilHandedOver(ctx)
 	}
 	t.say("%s", f.name)
@@ -244,4 +244,12 @@ func (t *trial) noneLeft(ctx context.Context) func(*pgx.Conn) (bool, error) {
 		}
 		return n == 0, err
 	}
+}
+
+// burst is how many jobs there are for Redis to lose.
+func (t *trial) burst() int {
+	if t.brief {
+		return 5 * tenantCount
+	}
+	return 10 * tenantCount
 }

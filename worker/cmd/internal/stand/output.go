@@ -20,6 +20,13 @@ func (t *Tally) States() map[string]int {
 	return maps.Clone(t.states)
 }
 
+// Clear forgets what was counted.
+func (t *Tally) Clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.states)
+}
+
 func (t *Tally) count(state string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -177,6 +177,9 @@ func (s *Stand) parsed() url.URL {
 }
 
 // Close ends all processes and both servers.
+// Dir is the folder that everything is in.
+func (s *Stand) Dir() string { return s.config.Dir }
+
 func (s *Stand) Close(ctx context.Context) error {
 	s.mu.Lock()
 	processes := s.processes
