@@ -150,6 +150,10 @@ CHAOS_FOR ?= 2m
 chaos: ## Break all that jobs pass through, again and again, and count what was lost or done twice: CHAOS_FOR=10m
 	@go run ./worker/cmd/chaos -for "$(CHAOS_FOR)" $(CHAOS_FLAGS)
 
+.PHONY: bench-jobs
+bench-jobs: ## Measure jobs beside bare gocraft/work, asynq and River (see: go run ./worker/cmd/benchjobs -help)
+	@go run ./worker/cmd/benchjobs
+
 # The tools, built once.
 
 $(CURDIR)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION):

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // rival is what another engine did, as deployments/rivals prints it.
@@ -61,6 +62,8 @@ func (b *bench) rival(ctx context.Context, program, database, engine string, wor
 	if _, err := b.Redis("FLUSHALL"); err != nil {
 		return r, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // one that loses a job never ends
+	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "-engine", engine, "-jobs", fmt.Sprint(b.jobs), "-workers", fmt.Sprint(workers), "-probes", fmt.Sprint(probes)) //nolint:gosec // built here
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "REDIS_URL=" + b.RedisURL(), "DATABASE_URL=" + database}
 	cmd.Stderr = os.Stderr
