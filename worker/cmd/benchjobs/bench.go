@@ -100,7 +100,7 @@ func (b *bench) close(ctx context.Context) error {
 		err = errors.Join(err, b.admin.Close(ctx))
 	}
 	if b.Stand != nil {
-		err = errors.Join(err, b.Stand.Close(ctx))
+		err = errors.Join(err, b.Close(ctx))
 	}
 	return err
 }
@@ -174,9 +174,9 @@ func (b *bench) stopSchedulers(ctx context.Context, f *figures) error {
 	return nil
 }
 
-func (b *bench) startWorker(ctx context.Context, workers int, ready time.Duration) (*stand.Process, error) {
+func (b *bench) startWorker(ctx context.Context, workers int) (*stand.Process, error) {
 	return b.StartWorker(ctx, stand.Options{
-		Name: "worker", Args: []string{"--queues", fmt.Sprintf("default=%d", workers)}, Env: []string{"LOG_LEVEL=" + b.logging}, Ready: ready,
+		Name: "worker", Args: []string{"--queues", fmt.Sprintf("default=%d", workers)}, Env: []string{"LOG_LEVEL=" + b.logging}, Ready: time.Minute,
 	})
 }
 

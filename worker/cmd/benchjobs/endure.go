@@ -19,7 +19,7 @@ func (b *bench) endure(ctx context.Context) error {
 	if err := b.startSchedulers(ctx, nil); err != nil {
 		return err
 	}
-	worker, err := b.startWorker(ctx, 200, time.Minute)
+	worker, err := b.startWorker(ctx, 200)
 	if err != nil {
 		return err
 	}

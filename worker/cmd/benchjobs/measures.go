@@ -108,7 +108,7 @@ func (b *bench) process(ctx context.Context, workers int, profile string) (float
 		return 0, fmt.Errorf("analyze: %w", err)
 	}
 	began := time.Now()
-	worker, err := b.startWorker(ctx, workers, time.Minute)
+	worker, err := b.startWorker(ctx, workers)
 	if err != nil {
 		return 0, err
 	}
@@ -171,7 +171,7 @@ func succeeded(ctx context.Context, worker *stand.Process) (int, error) {
 
 // idling measures the start of a job on a worker that has nothing to do, from before the transaction that enqueues it.
 func (b *bench) idling(ctx context.Context, f *figures) error {
-	worker, err := b.startWorker(ctx, 50, time.Minute)
+	worker, err := b.startWorker(ctx, 50)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (b *bench) besideFlood(ctx context.Context, small []tenancy.ID) (took []tim
 			return nil, 0, err
 		}
 	}
-	worker, err := b.startWorker(ctx, 10, time.Minute)
+	worker, err := b.startWorker(ctx, 10)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -78,7 +78,7 @@ func newTestTrial(t *testing.T) (*trial, *spoken) {
 
 // TestChaos is the whole of it in short. What single faults do to the runner and to the dispatcher alone stands in
 // worker/internal/runner and in scheduler/internal/dispatch; here all of the engine is up, in processes of its own.
-func TestChaos(t *testing.T) {
+func TestChaos(t *testing.T) { //nolint:tparallel // its subtests break the same servers
 	t.Parallel()
 	w, said := newTestTrial(t)
 	// during enqueues while something breaks, lets all jobs end, and counts.
@@ -105,11 +105,11 @@ func TestChaos(t *testing.T) {
 		assert.Zero(t, v.doubled)
 		return v
 	}
-	for _, f := range otherFaults() {
+	for _, f := range otherFaults() { //nolint:paralleltest // they break the same server
 		if !strings.Contains(f.name, "PostgreSQL") {
 			continue // that have tests of their own elsewhere, and come below
 		}
-		t.Run(f.name, func(t *testing.T) { //nolint:paralleltest // they break the same server
+		t.Run(f.name, func(t *testing.T) {
 			during(t, func(ctx context.Context) {
 				for range 2 {
 					w.make(ctx, f, rand.New(rand.NewPCG(w.seed, 9)), false)
@@ -119,7 +119,7 @@ func TestChaos(t *testing.T) {
 			assert.Equal(t, 2, w.made[f.name])
 		})
 	}
-	t.Run("everything at once", func(t *testing.T) { //nolint:paralleltest // as above
+	t.Run("everything at once", func(t *testing.T) {
 		before := w.crew.workers[0].begun()
 		v := during(t, func(ctx context.Context) {
 			w.enqueuer.commit(ctx, tenancy.AsSystem(w.enqueuer.tenants[0], ""), []jobs.New{must(poison{})}, false)

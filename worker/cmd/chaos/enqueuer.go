@@ -50,7 +50,7 @@ func newEnqueuer(ctx context.Context, s *stand.Stand, o options) (*enqueuer, err
 	}
 	e.bells = redis.NewBells(e.client) //nolint:contextcheck // they end with close
 	e.queue = postgres.NewJobs(postgres.Shared{DB: e.db}, e.bells.Wake)
-	e.service = jobs.NewService(e.queue, func(_ context.Context, ref jobs.Ref) { e.bells.Cancel(ref) }, o.now)
+	e.service = jobs.NewService(e.queue, func(_ context.Context, ref jobs.Ref) { e.bells.Cancel(ref) }, o.now) //nolint:contextcheck // the message goes on its own
 	admin, err := s.Admin(ctx)
 	if err != nil {
 		return nil, errors.Join(err, e.close())
@@ -74,7 +74,7 @@ func (e *enqueuer) close() error {
 
 // run enqueues so many jobs a second until the context ends, and something poisonous now and then.
 func (e *enqueuer) run(ctx context.Context, rate int, seed uint64) {
-	const batch = 5 // jobs in a transaction at most; half of them on average
+	const batch = 5                          // jobs in a transaction at most; half of them on average
 	random := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // chosen so that it can be repeated
 	tick := time.NewTicker(time.Second * (batch + 1) / 2 / time.Duration(rate))
 	defer tick.Stop()

@@ -96,15 +96,16 @@ func (l *ledger) audit(ctx context.Context, admin *pgx.Conn, outside *receiver) 
 	v := &verdict{ends: map[[2]string]int{}}
 	for id, e := range l.entries {
 		f := rows[id]
-		switch {
-		case e.commit == rolledBack:
+		switch e.commit {
+		case committed:
+		case rolledBack:
 			v.rolledBack++
 			if f.copies > 0 || f.effects > 0 {
 				v.doubled++
 				v.note("%s %s was rolled back, and is %s with %d effects", e.kind.Name, id, f.state, f.effects)
 			}
 			continue
-		case e.commit == unknown:
+		case unknown:
 			v.unknown++
 			if f.copies == 0 && f.effects == 0 {
 				continue // it was not committed

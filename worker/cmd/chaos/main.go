@@ -28,7 +28,7 @@ func main() {
 	flag.DurationVar(&o.duration, "for", time.Minute, "how long faults are made")
 	flag.IntVar(&o.jobs, "jobs", 0, "enqueue so many jobs at the start and none later, and break until all have ended; -for does not count then")
 	flag.IntVar(&o.rate, "rate", 150, "jobs that are enqueued a second, as far as PostgreSQL is there")
-	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "what the choice of faults and jobs follows from; mostly, since processes race")
+	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "what the choice of faults and jobs follows from; mostly, since processes race") //nolint:gosec // guards nothing
 	flag.DurationVar(&o.lease, "lease", 3*time.Second, "JOB_LEASE of the workers")
 	flag.DurationVar(&o.patience, "patience", 3*time.Minute, "how long jobs may take to end once nothing breaks any more")
 	flag.StringVar(&o.keep, "keep", "", "a folder in which logs and the database are left; default: a temporary one, removed at the end")

@@ -30,8 +30,8 @@ type options struct {
 	brief bool
 	// rounds is how often each fault is made; 0 is until the time is over.
 	rounds int
-	now   func() time.Time
-	out   io.Writer
+	now    func() time.Time
+	out    io.Writer
 }
 
 // trial is one run.

@@ -32,7 +32,7 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine.E
 	if err != nil {
 		return nil, err
 	}
-	err = e.Handle(jobs.Handlers(jobs.Needs{Trash: p.trash(), Expiries: p.expiries(e.System, e.Desk)}))
+	err = e.Handle(jobs.Handlers(jobs.Needs{Trash: p.trash(), Expiries: p.expiries(e.System, e.Desk)})) //nolint:contextcheck // jobs end with the runner, not with its making
 	if err != nil {
 		return nil, errors.Join(err, e.Close(ctx))
 	}

@@ -176,10 +176,10 @@ func (s *Stand) parsed() url.URL {
 	return *u
 }
 
-// Close ends all processes and both servers.
 // Dir is the folder that everything is in.
 func (s *Stand) Dir() string { return s.config.Dir }
 
+// Close ends all processes and both servers.
 func (s *Stand) Close(ctx context.Context) error {
 	s.mu.Lock()
 	processes := s.processes

@@ -42,7 +42,7 @@ func Work(now func() time.Time, handlers func(db *postgres.DB) ([]jobs.Handler, 
 		if err != nil {
 			return errors.Join(err, p.Component().Stop(ctx))
 		}
-		if err := e.Handle(all); err != nil {
+		if err := e.Handle(all); err != nil { //nolint:contextcheck // jobs end with the runner, not with its making
 			return errors.Join(err, e.Close(ctx), p.Component().Stop(ctx))
 		}
 		components := []lifecycle.Component{p.Component(), p.Operations(cfg.OpsAddr, e.Check())}
