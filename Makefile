@@ -156,6 +156,17 @@ check-tests:
 	@command -v redis-server >/dev/null || { echo 'check-tests needs redis-server (apt-get install redis-server, brew install redis)'; exit 1; }
 	@CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m -json $(PACKAGES) | go run ./deployments/testreport -no-skips
 
+# How long `make chaos` breaks things: make chaos CHAOS_FOR=10m
+CHAOS_FOR ?= 2m
+
+.PHONY: chaos
+chaos: ## Break all that jobs pass through, again and again, and count what was lost or done twice: CHAOS_FOR=10m
+	@go run ./worker/cmd/chaos -for "$(CHAOS_FOR)" $(CHAOS_FLAGS)
+
+.PHONY: bench-jobs
+bench-jobs: ## Measure jobs beside bare gocraft/work, asynq and River (see: go run ./worker/cmd/benchjobs -help)
+	@go run ./worker/cmd/benchjobs
+
 # The tools, built once.
 
 $(CURDIR)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION):

@@ -40,7 +40,7 @@ func runAsynq(p plan) (f figures, err error) {
 		return nil
 	})
 	server := asynq.NewServer(at, asynq.Config{Concurrency: p.workers, LogLevel: asynq.FatalLevel})
-	waiting := int64(p.jobs/5 + p.jobs)
+	waiting := int64(p.jobs/5 + p.jobs/enqueuers*enqueuers)
 	began := time.Now()
 	if err := server.Start(mux); err != nil {
 		return f, err

@@ -40,7 +40,7 @@ func gocraft(p plan) (f figures, err error) {
 		done.Add(1)
 		return nil
 	})
-	waiting := int64(p.jobs/5 + p.jobs)
+	waiting := int64(p.jobs/5 + p.jobs/enqueuers*enqueuers)
 	began := time.Now()
 	workers.Start()
 	defer workers.Stop()

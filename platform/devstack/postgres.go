@@ -131,6 +131,15 @@ func (s *Server) Err() error {
 	return s.cluster.explain("PostgreSQL has ended", s.process.Err())
 }
 
+// Pid is the server's process, for trials of faults that end it in other ways than Stop; 0 for a server that was not
+// started here.
+func (s *Server) Pid() int {
+	if s.process == nil {
+		return 0
+	}
+	return s.process.Pid
+}
+
 // Stop ends the server: connections are cut, what was committed is kept. It waits until the process is gone. For a server
 // that was not started here, or is shared and still in use, it does nothing. It may be called more than once.
 func (s *Server) Stop(ctx context.Context) error {

@@ -185,10 +185,12 @@ func (f *Folder) List(ctx context.Context, visit func(files.Content) error) erro
 			return unlessGone(err)
 		}
 		key := filepath.ToSlash(strings.TrimPrefix(strings.TrimPrefix(path, f.dir), string(filepath.Separator)))
-		if strings.HasPrefix(key, draftDir+"/") {
+		isDraft := strings.HasPrefix(key, draftDir+"/")
+		if !isDraft && !keyForm.MatchString(key) {
+			return nil
+		}
+		if isDraft {
 			key = ""
-		} else if checkKey(key) != nil {
-			return nil // not ours
 		}
 		return visit(files.Content{
 			Key: key, Size: info.Size(), ModifiedAt: info.ModTime(),

@@ -164,7 +164,9 @@ func inboundEventFields(e *inbound.Event) []any {
 	}
 }
 
-func readInboundEvent(row scanner) (e inbound.Event, err error) { return e, row.Scan(inboundEventFields(&e)...) }
+func readInboundEvent(row scanner) (e inbound.Event, err error) {
+	return e, row.Scan(inboundEventFields(&e)...)
+}
 
 func readWholeEvent(row scanner) (e inbound.Event, err error) {
 	var headers []byte

@@ -49,7 +49,7 @@ const (
 	endpointColumns = `e.tenant_id, e.id, e.url, e.description, to_json(e.events), to_json(e.header_names), e.payload, e.api_version,
 		e.filter, e.rate_limit, e.rate_per, e.state, e.disabled_reason, e.disabled_at, e.previous_secret_until, e.version, e.created_at,
 		e.updated_at, h.consecutive_failures, h.failing_since, h.last_success_at, h.last_failure_at, h.open_until, h.trips, h.probe_until`
-	secretColumns = ", e.headers_sealed, e.secret_sealed, e.previous_secret_sealed"
+	secretColumns = ", e.headers_sealed, e.secret_sealed, e.previous_secret_sealed" //nolint:gosec // the names of columns
 	endpointFrom  = ` from webhook_endpoints e join webhook_endpoint_health h
 		on h.tenant_id = $1 and h.endpoint_id = e.id where e.tenant_id = $1`
 )

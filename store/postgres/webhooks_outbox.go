@@ -194,7 +194,6 @@ func (o *WebhookOutbox) release(ctx context.Context, tx *gorm.DB, scope tenancy.
 		where tenant_id = $1 and endpoint_id = $2`, scope.Tenant, endpoint, probe)
 }
 
-//nolint:revive // a probe is a job of another sort, not another way to do it
 func (o *WebhookOutbox) sendHeld(ctx context.Context, tx *gorm.DB, scope tenancy.Scope, endpoint tenancy.ID, now time.Time, ids []tenancy.ID, isProbe bool,
 ) error {
 	if len(ids) == 0 {

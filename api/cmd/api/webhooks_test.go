@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,9 +21,7 @@ const aReceiver = "http://127.0.0.1:9"
 func (o owner) endpoint(t *testing.T, body map[string]any) answer {
 	t.Helper()
 	full := map[string]any{"url": aReceiver + "/in", "events": []string{"*"}}
-	for name, value := range body {
-		full[name] = value
-	}
+	maps.Copy(full, body)
 	return o.must(t, http.StatusCreated, http.MethodPost, "/webhook-endpoints", full)
 }
 

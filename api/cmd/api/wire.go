@@ -74,8 +74,8 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	if err != nil {
 		return nil, err
 	}
-	bells := redis.NewBells(base.Redis) //nolint:contextcheck // they live as long as the process
-	base.DB.OnEvents(bells.EventsBell())
+	bells := redis.NewBells(base.Redis)  //nolint:contextcheck // they live as long as the process
+	base.DB.OnEvents(bells.EventsBell()) //nolint:contextcheck // they live as long as the process
 	queue := postgres.NewJobs(base.Router, bells.Wake)
 	hooks := postgres.NewWebhooks(base.Router, base.Sealer, queue)
 
@@ -92,7 +92,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 
 	arrivals := postgres.NewInbound(base.DB, base.Router)
 	tellCancel := func(ctx context.Context, ref jobs.Ref) {
-		base.DB.AfterCommit(ctx, "", func() { bells.Cancel(ref) })
+		base.DB.AfterCommit(ctx, "", func() { bells.Cancel(ref) }) //nolint:contextcheck // it is sent in the background
 	}
 	contents, err := blobs.Open(cfg.Files)
 	if err != nil {

@@ -135,7 +135,7 @@ func (l *load) call(ctx context.Context, method, path, body string, into any) er
 	}
 	defer response.Body.Close()
 	if response.StatusCode >= http.StatusBadRequest {
-		text, _ := io.ReadAll(response.Body) //nolint:errcheck // it is for the message only
+		text, _ := io.ReadAll(response.Body) // it is for the message only
 		return fmt.Errorf("%s %s answered %d: %s", method, path, response.StatusCode, text)
 	}
 	return json.NewDecoder(response.Body).Decode(into)

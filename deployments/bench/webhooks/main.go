@@ -83,6 +83,7 @@ type counter struct {
 	done        chan struct{}
 }
 
+// ServeHTTP counts what arrives.
 func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	now := time.Now().UnixNano()

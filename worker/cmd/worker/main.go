@@ -47,7 +47,7 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(err, base.Component().Stop(ctx))
 		}
-		jobs, checks = engine.components(), append(checks, engine.check())
+		jobs, checks = engine.Components(), append(checks, engine.Check())
 	}
 	if cfg.Intake {
 		receives, err := newIntake(ctx, process{cfg, log, registry, base, time.Now})

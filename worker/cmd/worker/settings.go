@@ -48,7 +48,7 @@ type intakeSettings struct {
 
 // Check implements config.Checker.
 func (s *settings) Check() []config.Problem {
-	problems := s.mailSettings.check(s.Environment)
+	problems := s.check(s.Environment)
 	served, err := runner.Served(s.Queues)
 	switch {
 	case err != nil:
