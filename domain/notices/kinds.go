@@ -94,3 +94,11 @@ type APIKeyCreated struct {
 
 // JobKind declares the kind.
 func (APIKeyCreated) JobKind() jobs.Kind { return lasting("api_key_created") }
+
+// WebhookDisabled tells the owners of the job's tenant that one of its webhook endpoints was disabled because it failed.
+type WebhookDisabled struct {
+	EndpointID tenancy.ID `json:"endpoint_id"`
+}
+
+// JobKind declares the kind.
+func (WebhookDisabled) JobKind() jobs.Kind { return lasting("webhook_disabled") }

@@ -36,7 +36,11 @@ type Values struct {
 	Hours int
 	// Organization, Who, Role, Thing, Scopes, Device and Address say what happened where, and by whom.
 	Organization, Who, Role, Thing, Scopes, Device, Address string
-	// At is when it happened, Began when the session did, Until when the link ends.
+	// URL is a customer's server. Like what people wrote it is shown and cannot be clicked.
+	URL string
+	// Gone says that the server asked for no more; else it only failed.
+	Gone bool
+	// At is when it happened, Began when the session or the failing did, Until when the link ends.
 	At, Began, Until time.Time
 }
 
@@ -124,6 +128,7 @@ func (l *Letters) Write(name string, values Values) (Mail, error) {
 	values.Product, values.ProductURL = l.product.Name, l.product.URL
 	for _, text := range []*string{
 		&values.Name, &values.Organization, &values.Who, &values.Thing, &values.Scopes, &values.Device, &values.Address,
+		&values.URL,
 	} {
 		*text = quiet(*text)
 	}

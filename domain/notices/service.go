@@ -15,6 +15,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/users"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
 
 // Mail is a mail as it is handed to the sender.
@@ -70,6 +71,19 @@ type MadeKey struct {
 	Told []users.User
 }
 
+// Owners are those who answer for a tenant.
+type Owners struct {
+	TenantName string
+	// Told are the owners who may sign in, of very many the first.
+	Told []users.User
+}
+
+// EndpointStore has the webhook endpoints, which lie in their tenants' databases.
+type EndpointStore interface {
+	// FindEndpoint returns an endpoint of the scope's tenant, with its health. What is not there is a NotFound fault.
+	FindEndpoint(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (webhooks.Endpoint, error)
+}
+
 // Store is what mails are written from. What is not there is a NotFound fault.
 type Store interface {
 	// FindAccount returns a user.
@@ -85,6 +99,8 @@ type Store interface {
 	SaveInvitationToken(ctx context.Context, scope tenancy.Scope, id tenancy.ID, hash []byte, now time.Time) error
 	// FindMadeKey returns a key of the scope's tenant.
 	FindMadeKey(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (MadeKey, error)
+	// FindOwners returns the owners of the scope's tenant.
+	FindOwners(ctx context.Context, scope tenancy.Scope) (Owners, error)
 }
 
 // Product is what mails say of the product.
@@ -97,11 +113,12 @@ type Product struct {
 
 // Needs is what the service works with.
 type Needs struct {
-	Store   Store
-	Sender  Sender
-	Secrets members.Secrets
-	Product Product
-	Now     func() time.Time
+	Store     Store
+	Endpoints EndpointStore
+	Sender    Sender
+	Secrets   members.Secrets
+	Product   Product
+	Now       func() time.Time
 }
 
 // Service writes mails and has them sent. Each method runs the jobs of a kind.
@@ -197,13 +214,44 @@ func (s *Service) APIKeyCreated(ctx context.Context, run *jobs.Run, args APIKeyC
 	if err != nil {
 		return gone(err, "the key")
 	}
+	return s.toEach(ctx, run, key.Told, func() letter {
+		return letter{name: "api_key_created", values: Values{
+			Link: s.link("/settings/api-keys"), Organization: key.TenantName, Who: key.Maker, Thing: key.Name,
+			Scopes: strings.Join(key.Scopes, ", "), At: key.CreatedAt,
+		}}
+	})
+}
+
+// WebhookDisabled tells the owners that an endpoint was disabled, unless somebody has seen to it meanwhile. Each is told
+// once.
+func (s *Service) WebhookDisabled(ctx context.Context, run *jobs.Run, args WebhookDisabled) error {
+	e, err := s.Endpoints.FindEndpoint(ctx, run.Scope, args.EndpointID)
+	if err != nil {
+		return gone(err, "the endpoint")
+	}
+	if e.State != webhooks.Disabled {
+		return jobs.Cancel(fmt.Errorf("the endpoint is %s again", e.State))
+	}
+	owners, err := s.Store.FindOwners(ctx, run.Scope)
+	if err != nil {
+		return gone(err, "the tenant")
+	}
+	return s.toEach(ctx, run, owners.Told, func() letter {
+		return letter{name: "webhook_disabled", values: Values{
+			Link: s.link("/settings/webhooks"), Organization: owners.TenantName, Thing: e.Description, URL: withoutQuery(e.URL),
+			Gone: valueOf(e.DisabledReason) == webhooks.ReasonGone, At: valueOf(e.DisabledAt), Began: valueOf(e.Health.FailingSince),
+		}}
+	})
+}
+
+// toEach sends a mail to each of several, once. Where it fails at some, the others are told all the same.
+func (s *Service) toEach(ctx context.Context, run *jobs.Run, told []users.User, write func() letter) error {
 	var refused, failed error
-	for _, u := range key.Told {
+	for _, u := range told {
 		err := s.send(ctx, run, "mail/"+u.ID.String(), func(context.Context) (letter, error) {
-			return letter{to: u, name: "api_key_created", values: Values{
-				Link: s.link("/settings/api-keys"), Organization: key.TenantName, Who: key.Maker, Thing: key.Name,
-				Scopes: strings.Join(key.Scopes, ", "), At: key.CreatedAt,
-			}}, nil
+			l := write()
+			l.to = u
+			return l, nil
 		})
 		if isFinal(err) {
 			refused = errors.Join(refused, err)
@@ -284,6 +332,19 @@ func (s *Service) tokenLink(ctx context.Context, run *jobs.Run, u users.User, pu
 }
 
 func (s *Service) link(path string) string { return s.Product.URL + path }
+
+// withoutQuery is a URL as a mail may show it: what stands behind the question mark is often a secret.
+func withoutQuery(text string) string {
+	shown, _, _ := strings.Cut(text, "?")
+	return shown
+}
+
+func valueOf[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
+	}
+	return value
+}
 
 // gone ends a job whose subject is no longer there.
 func gone(err error, what string) error {

@@ -111,7 +111,7 @@ func anyAt(v any, steps []string, accepts func(any) bool) bool {
 func equal(a, b any) bool {
 	x, y := number(a), number(b)
 	if x == "" || y == "" {
-		return x == y && a == b
+		return isScalar(a) && isScalar(b) && a == b // an object is equal to nothing; Go would not compare two
 	}
 	if x == y {
 		return true

@@ -12,6 +12,7 @@ func FuzzPassesFilter(f *testing.F) {
 	f.Add(`{"data.status":["paid"]}`, `{"status":"paid"}`)
 	f.Add(`{"data.a.b":1e999}`, `[[[{"a":[{"b":1}]}]]]`)
 	f.Add(`{"data":1,"":null}`, `null`)
+	f.Add(`{"data":{}}`, `{}`)
 	f.Fuzz(func(_ *testing.T, filter, data string) {
 		var wanted map[string]any
 		if json.Unmarshal([]byte(filter), &wanted) == nil {

@@ -32,7 +32,7 @@ CREATE TABLE webhook_endpoints (
 );
 SELECT protect_tenant_table('webhook_endpoints');
 CREATE POLICY system ON webhook_endpoints TO groundwork_system USING (true) WITH CHECK (true);
-GRANT SELECT ON webhook_endpoints TO groundwork_system;
+GRANT SELECT, UPDATE (headers_sealed, secret_sealed, previous_secret_sealed) ON webhook_endpoints TO groundwork_system;
 
 -- How an endpoint answers changes often, what it is does not.
 CREATE TABLE webhook_endpoint_health (

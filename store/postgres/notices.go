@@ -110,13 +110,11 @@ func (i *Identity) FindMadeKey(ctx context.Context, scope tenancy.Scope, id tena
 	if err != nil {
 		return notices.MadeKey{}, translate(err)
 	}
-	made := notices.MadeKey{Key: key}
-	made.TenantName, _, err = one(i.db.control(ctx),
-		func(row scanner) (name string, err error) { return name, row.Scan(&name) },
-		"select t.name from tenants t where t.id = $1", scope.Tenant)
+	owners, err := i.FindOwners(ctx, scope)
 	if err != nil {
-		return notices.MadeKey{}, translate(err)
+		return notices.MadeKey{}, err
 	}
+	made := notices.MadeKey{Key: key, TenantName: owners.TenantName}
 	made.Told, err = all(i.db.control(ctx), readUser, "select "+userColumns+` from users u join memberships m on m.user_id = u.id
 		 where m.tenant_id = $1 and u.id = $2 and u.state = 'active'`, scope.Tenant, key.CreatedBy)
 	if err != nil {
@@ -126,7 +124,22 @@ func (i *Identity) FindMadeKey(ctx context.Context, scope tenancy.Scope, id tena
 		made.Maker = made.Told[0].Name
 		return made, nil
 	}
-	made.Told, err = all(i.db.control(ctx), readUser, "select "+userColumns+` from users u join memberships m on m.user_id = u.id
+	made.Told = owners.Told
+	return made, nil
+}
+
+// FindOwners returns a tenant's owners who may sign in.
+func (i *Identity) FindOwners(ctx context.Context, scope tenancy.Scope) (owners notices.Owners, err error) {
+	name, found, err := one(i.db.control(ctx), func(row scanner) (name string, err error) { return name, row.Scan(&name) },
+		"select t.name from tenants t where t.id = $1", scope.Tenant)
+	if err == nil && !found {
+		err = notFound("tenant.not_found", "organization")
+	}
+	if err != nil {
+		return notices.Owners{}, translate(err)
+	}
+	owners.TenantName = name
+	owners.Told, err = all(i.db.control(ctx), readUser, "select "+userColumns+` from users u join memberships m on m.user_id = u.id
 		 where m.tenant_id = $1 and m.role = 'owner' and u.state = 'active' order by u.id limit $2`, scope.Tenant, maxTold)
-	return made, translate(err)
+	return owners, translate(err)
 }

@@ -84,7 +84,7 @@ func run(ctx context.Context) error {
 			upkeep.Duty{Name: "signing keys", Every: time.Hour, Run: keys.Maintain},
 			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(log, keys.Reseal, func(ctx context.Context) (int, error) {
 				return inbound.Reseal(ctx, postgres.NewSealedSources(base.DB), base.Sealer)
-			})},
+			}, postgres.NewSealedEndpoints(base.DB, base.Sealer).Reseal)},
 			upkeep.Duty{Name: "met times", Every: 24 * time.Hour, Run: jobs.schedules.Prune},
 			jobs.endedJobs(cfg.JobsRetention),
 			upkeep.Duty{Name: "trash of files", Every: time.Hour, Run: counted(log, "files were removed for good", old.Purge)},

@@ -48,7 +48,9 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine.E
 
 // handlers are those of all kinds that this process has what they need for.
 func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
-	mails, err := newNotices(p)
+	endpoints := postgres.NewWebhooks(p.base.Router, p.base.Sealer, e.Tenants)
+	endpoints.WhenDisabled(jobs.MailDisabled(e.Tenants))
+	mails, err := newNotices(p, endpoints)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +63,6 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 		return nil, err
 	}
 	needs.Trash, needs.Expiries, needs.Notices = p.trash(), p.expiries(e.System, e.Desk), mails
-	needs.Webhooks = webhooks.NewCourier(postgres.NewWebhooks(p.base.Router, p.base.Sealer, e.Tenants), caller, p.now)
+	needs.Webhooks = webhooks.NewCourier(endpoints, caller, p.now)
 	return jobs.Handlers(needs), nil
 }

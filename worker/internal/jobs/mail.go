@@ -5,6 +5,8 @@ import (
 
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/mail"
 )
 
@@ -18,6 +20,15 @@ func Mail(n *notices.Service) []jobs.Handler {
 		jobs.Handle(n.SessionEnded),
 		jobs.Handle(n.Invitation),
 		jobs.Handle(n.APIKeyCreated),
+		jobs.Handle(n.WebhookDisabled),
+	}
+}
+
+// MailDisabled returns what enqueues the mail about an endpoint that is disabled, in the transaction that does so.
+func MailDisabled(queue jobs.Queue) func(context.Context, tenancy.Scope, webhooks.Endpoint) error {
+	return func(ctx context.Context, scope tenancy.Scope, e webhooks.Endpoint) error {
+		_, err := jobs.Enqueue(ctx, queue, scope, notices.WebhookDisabled{EndpointID: e.ID})
+		return err
 	}
 }
 
