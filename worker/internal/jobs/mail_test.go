@@ -104,6 +104,8 @@ func newOffice(tb testing.TB) *office {
 	require.NoError(tb, err)
 	service, err := notices.NewService(notices.Needs{
 		Store: postgres.NewIdentity(worker), Sender: workerjobs.Outbox{Sender: sender}, Secrets: secret, Now: now,
+		// Mails read endpoints without their secrets: nothing is opened.
+		Endpoints: postgres.NewWebhooks(postgres.Shared{DB: worker}, nil, o.queue),
 		Product: notices.Product{Name: "Groundwork", URL: "https://app.example.com/"},
 	})
 	require.NoError(tb, err)

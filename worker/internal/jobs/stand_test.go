@@ -40,6 +40,7 @@ type stand struct {
 	outbox     *postgres.WebhookOutbox
 	handlers   map[string]jobs.Handler
 	worker     *postgres.Webhooks
+	queue      *postgres.Jobs
 	scope      tenancy.Scope
 	ahead      atomic.Int64
 	disabled   []webhooks.Endpoint
@@ -60,13 +61,19 @@ func (p plainSealer) NeedsReseal(sealed []byte) bool { return p.master.NeedsRese
 
 func newStand(t *testing.T) *stand {
 	t.Helper()
-	s := &stand{Stack: storetest.New(t), handlers: map[string]jobs.Handler{}}
+	stack := storetest.New(t)
+	return newStandOf(t, stack, stack.Tenant(t))
+}
+
+// newStandOf is one for a tenant that there is.
+func newStandOf(t *testing.T, stack *storetest.Stack, scope tenancy.Scope) *stand {
+	t.Helper()
+	s := &stand{Stack: stack, scope: scope, handlers: map[string]jobs.Handler{}}
 	key, err := seal.NewMasterKey()
 	require.NoError(t, err)
 	master, err := seal.New(key)
 	require.NoError(t, err)
 	sealer := plainSealer{master}
-	s.scope = s.Tenant(t)
 	require.NoError(t, s.DB.Register(customers.Definition().New()))
 
 	app := postgres.Shared{DB: s.DB}
@@ -83,7 +90,8 @@ func newStand(t *testing.T) *stand {
 	})
 
 	workers := postgres.Shared{DB: s.Open(t, postgres.Config{URL: s.WorkerURL})}
-	s.worker = postgres.NewWebhooks(workers, sealer, postgres.NewJobs(workers, nil))
+	s.queue = postgres.NewJobs(workers, nil)
+	s.worker = postgres.NewWebhooks(workers, sealer, s.queue)
 	s.worker.WhenDisabled(func(_ context.Context, _ tenancy.Scope, e webhooks.Endpoint) error {
 		s.disabled = append(s.disabled, e)
 		return nil
