@@ -106,7 +106,7 @@ func newOffice(tb testing.TB) *office {
 		Store: postgres.NewIdentity(worker), Sender: workerjobs.Outbox{Sender: sender}, Secrets: secret, Now: now,
 		// Mails read endpoints without their secrets: nothing is opened.
 		Endpoints: postgres.NewWebhooks(postgres.Shared{DB: worker}, nil, o.queue),
-		Product: notices.Product{Name: "Groundwork", URL: "https://app.example.com/"},
+		Product:   notices.Product{Name: "Groundwork", URL: "https://app.example.com/"},
 	})
 	require.NoError(tb, err)
 	for _, handler := range workerjobs.Mail(service) {
