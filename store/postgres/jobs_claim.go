@@ -52,7 +52,7 @@ func (e *JobEngine) Claim(
 		return nil, nil, nil
 	}
 	claimed, err = again(ctx, func() ([]jobs.Job, error) {
-		return all(e.engine(ctx), readJob, claimJobs, tenants, ids, storable(worker, maxName), lease.Microseconds())
+		return all(e.hasty(ctx), readJob, claimJobs, tenants, ids, storable(worker, maxName), lease.Microseconds())
 	})
 	if err != nil || len(claimed) == len(ids) {
 		return claimed, nil, err
@@ -64,7 +64,7 @@ func (e *JobEngine) Claim(
 	missing := slices.DeleteFunc(slices.Clone(refs), func(r jobs.Ref) bool { return has[r] })
 	tenants, ids = columnsOfRefs(missing)
 	// What was claimed is the caller's whatever becomes of the question: those that it is not told of are dispatched again.
-	locked, err = all(e.engine(ctx), readRef, lockedJobs, tenants, ids)
+	locked, err = all(e.hasty(ctx), readRef, lockedJobs, tenants, ids)
 	if err != nil && len(claimed) == 0 {
 		return nil, nil, translate(err)
 	}
@@ -92,7 +92,7 @@ func (e *JobEngine) Beat(ctx context.Context, attempts []jobs.Attempt, lease tim
 		cancel bool
 	}
 	beats, err := again(ctx, func() ([]beat, error) {
-		return all(e.engine(ctx), func(row scanner) (b beat, err error) { return b, row.Scan(&b.n, &b.cancel) },
+		return all(e.hasty(ctx), func(row scanner) (b beat, err error) { return b, row.Scan(&b.n, &b.cancel) },
 			beatJobs, tenants, ids, numbers, lease.Microseconds())
 	})
 	if err != nil {
@@ -124,7 +124,7 @@ func (e *JobEngine) SaveProgress(ctx context.Context, progress []jobs.AttemptPro
 	}
 	tenants, ids, numbers := columnsOfAttempts(attempts)
 	_, err := again(ctx, func() (int64, error) {
-		return affect(e.engine(ctx), saveProgress, tenants, ids, numbers, done, total, messages)
+		return affect(e.hasty(ctx), saveProgress, tenants, ids, numbers, done, total, messages)
 	})
 	return err
 }

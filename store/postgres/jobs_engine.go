@@ -37,6 +37,9 @@ func (e *JobEngine) engine(ctx context.Context) *gorm.DB { return e.db.with(ctx,
 // operator is the database across tenants, for what operators ask.
 func (e *JobEngine) operator(ctx context.Context) *gorm.DB { return e.db.with(ctx, operatorSession()) }
 
+// hasty is engine for steps that may be lost with PostgreSQL's process; see hastySession.
+func (e *JobEngine) hasty(ctx context.Context) *gorm.DB { return e.db.with(ctx, hastySession()) }
+
 // Now is the database's time.
 func (e *JobEngine) Now(ctx context.Context) (time.Time, error) {
 	now, _, err := one(e.operator(ctx), func(row scanner) (t time.Time, err error) { return t, row.Scan(&t) },

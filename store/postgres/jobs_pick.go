@@ -65,8 +65,8 @@ func (e *JobEngine) Pick(
 		return picked, nil
 	}
 	// It is not run again where it loses against another transaction: what was delivered cannot be taken back.
-	err := e.db.attempt(ctx, engineSession(), nil, new(bool), func(ctx context.Context) error {
-		tx := e.engine(ctx)
+	err := e.db.attempt(ctx, hastySession(), nil, new(bool), func(ctx context.Context) error {
+		tx := e.hasty(ctx)
 		opened, _, err := one(tx, readOpenedPick, openPick, LockKey("jobs.pick", []byte(queue)...), queue)
 		if err != nil || !opened.held || opened.paused {
 			picked.Busy = err == nil && !opened.held

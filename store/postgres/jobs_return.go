@@ -24,7 +24,7 @@ func (e *JobEngine) Promote(ctx context.Context, limit int) (moved int, queues [
 		jobs  int
 	}
 	counts, err := again(ctx, func() ([]count, error) {
-		return all(e.engine(ctx), func(row scanner) (c count, err error) { return c, row.Scan(&c.queue, &c.jobs) },
+		return all(e.hasty(ctx), func(row scanner) (c count, err error) { return c, row.Scan(&c.queue, &c.jobs) },
 			promoteJobs, limit)
 	})
 	for _, c := range counts {
@@ -46,7 +46,7 @@ const recallJobs = `with lost as (
 func (e *JobEngine) Recall(ctx context.Context, queue string, before time.Time, waiting []jobs.Ref) (int64, error) {
 	tenants, ids := columnsOfRefs(waiting)
 	return again(ctx, func() (int64, error) {
-		return affect(e.engine(ctx), recallJobs, before, queue, tenants, ids)
+		return affect(e.hasty(ctx), recallJobs, before, queue, tenants, ids)
 	})
 }
 

@@ -23,6 +23,8 @@ type session struct {
 	system bool
 	// indexed has statements planned by indexes and nested loops whatever the statistics say.
 	indexed bool
+	// hasty has a commit not wait until it is on the disk.
+	hasty bool
 
 	// arguments are those of the setup statement, in text: tenant, then the actor's four, then the fence's key.
 	arguments [][]byte
@@ -41,6 +43,7 @@ const (
 	setupCheck
 	setupFence
 	setupIndexed
+	setupHasty
 	setupCount
 )
 
@@ -90,6 +93,14 @@ func controlSession(tenant *tenancy.ID) *session {
 // indexes.
 func engineSession() *session { return &session{control: true, system: true, indexed: true} }
 
+// hastySession is engineSession for the steps on a job's way that are as good as not taken where PostgreSQL dies before
+// they are on the disk: handing over, claiming, extending a lease. They wait for no disk. What comes later and does wait,
+// such as a job's end, takes them to the disk with it, so that an end is never kept without its claim. A claim that is
+// lost leaves two workers with the same attempt: the first of them that ends it has it, and the other is refused.
+func hastySession() *session {
+	return &session{control: true, system: true, indexed: true, hasty: true}
+}
+
 // operatorSession is the session of what operators ask about all tenants' jobs, planned as the statistics say.
 func operatorSession() *session { return &session{control: true, system: true} }
 
@@ -117,6 +128,9 @@ func (s *session) setup(writes bool) setup {
 	}
 	if s.indexed {
 		parts |= setupIndexed
+	}
+	if s.hasty {
+		parts |= setupHasty
 	}
 	return parts
 }
@@ -154,6 +168,9 @@ func (parts setup) sql() string {
 	}
 	if parts&setupIndexed != 0 {
 		add(keepToIndexes)
+	}
+	if parts&setupHasty != 0 {
+		add("set_config('synchronous_commit', 'off', true)")
 	}
 	if parts&setupCheck != 0 {
 		add("check_access($2::text, $3::uuid, $4::uuid, $5::bigint)")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,7 +122,7 @@ func (b *bench) newTenants(ctx context.Context, n int) ([]tenancy.ID, error) {
 
 // measure measures everything, without and with a backlog.
 func (b *bench) measure(ctx context.Context) error {
-	if b.rivals {
+	if len(b.rivals) > 0 {
 		if err := b.measureRivals(ctx); err != nil {
 			return err
 		}
@@ -140,10 +141,21 @@ func (b *bench) section(ctx context.Context, name string) error {
 	b.say("measuring: %s", name)
 	f := &figures{name: name}
 	b.report.sections = append(b.report.sections, f)
-	for _, step := range []func(context.Context, *figures) error{
-		b.enqueueing, b.startSchedulers, b.processing, b.idling, b.flooding, b.stopSchedulers,
+	for _, step := range []struct {
+		part string // "" is always done
+		do   func(context.Context, *figures) error
+	}{
+		{"enqueue", b.enqueueing},
+		{"", b.startSchedulers},
+		{"process", b.processing},
+		{"idle", b.idling},
+		{"flood", b.flooding},
+		{"", b.stopSchedulers},
 	} {
-		if err := step(ctx, f); err != nil {
+		if step.part != "" && !slices.Contains(b.only, step.part) {
+			continue
+		}
+		if err := step.do(ctx, f); err != nil {
 			return err
 		}
 	}

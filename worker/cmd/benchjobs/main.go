@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,7 +24,7 @@ type options struct {
 	floodFor              time.Duration
 	finished, pending     int
 	endurance             int
-	rivals                bool
+	rivals, only          []string
 	onlyEmpty             bool
 	out, profile, logging string
 }
@@ -50,7 +51,8 @@ func readOptions(args []string) (options, error) {
 	flags.IntVar(&o.finished, "finished", 1_000_000, "jobs that have ended, in the measurements beside a backlog")
 	flags.IntVar(&o.pending, "pending", 100_000, "jobs that wait, in the measurements beside a backlog")
 	flags.IntVar(&o.endurance, "endurance", 0, "instead of all that: put so many jobs through (5000000) and show the tables' sizes")
-	flags.BoolVar(&o.rivals, "rivals", true, "measure the other engines too")
+	rivals := flags.String("rivals", "river,asynq,gocraft", "the other engines to measure; empty for none")
+	only := flags.String("only", "enqueue,process,idle,flood", "the parts to measure of ours")
 	flags.BoolVar(&o.onlyEmpty, "only-empty", false, "leave out the measurements beside a backlog")
 	flags.StringVar(&o.out, "out", "", "a file for the tables, beside the standard output")
 	flags.StringVar(&o.profile, "profile", "", "a directory for CPU profiles of the worker and a scheduler while they process")
@@ -59,6 +61,10 @@ func readOptions(args []string) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err //nolint:wrapcheck // flag says it
 	}
+	split := func(list string) []string {
+		return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+	}
+	o.rivals, o.only = split(*rivals), split(*only)
 	if *short {
 		o.jobs, o.probes, o.flood, o.future, o.finished, o.pending = o.jobs/10, 10, o.flood/10, o.future/10, o.finished/10, o.pending/10
 		o.floodFor = 5 * time.Second

@@ -40,7 +40,7 @@ func (b *bench) measureRivals(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, engine := range []string{"river", "asynq", "gocraft"} {
+	for _, engine := range b.rivals {
 		for _, workers := range []int{50, 200} {
 			r, err := b.rival(ctx, program, database, engine, workers)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -29,10 +30,22 @@ const (
 	mostUnknownWait  = 30 * time.Second
 )
 
-// handle does what there is to do about one job that came from Redis.
+// handle does what there is to do about one job that came from Redis. It returns when the job has run: what became of it
+// may be on its way to the database then, so that the slot of a worker does not wait for a disk.
 func (r *Runner) handle(queue, raw string) {
 	r.leases.enter()
-	defer r.leases.leave()
+	ran := make(chan struct{})
+	free := sync.OnceFunc(func() { close(ran) })
+	go func() {
+		defer r.leases.leave()
+		defer free()
+		r.work(queue, raw, free)
+	}()
+	<-ran
+}
+
+// work runs a job and settles what became of it; free gives the slot away meanwhile.
+func (r *Runner) work(queue, raw string, free func()) {
 	ref, err := jobs.ParseRef(raw)
 	if err != nil {
 		r.config.Log.WithField("queue", queue).Warn("the list of the queue holds something that names no job")
@@ -47,7 +60,7 @@ func (r *Runner) handle(queue, raw string) {
 	job := claimed.job
 	a := &attempt{
 		Attempt: jobs.Attempt{Ref: ref, Number: job.Attempt},
-		job:     job, queue: queue, cancel: cancel, until: claimed.until,
+		job:     job, queue: queue, cancel: cancel, free: free, until: claimed.until,
 	}
 	mayBegin := r.leases.hold(a)
 	defer r.leases.release(a)
@@ -87,7 +100,8 @@ func (r *Runner) giveUp(ctx context.Context, a *attempt, runAt time.Time) {
 // run runs an attempt and settles what became of it.
 func (r *Runner) run(ctx context.Context, a *attempt, handler jobs.Handler) {
 	r.measures.inFlight.WithLabelValues(a.queue).Inc()
-	defer r.measures.inFlight.WithLabelValues(a.queue).Dec()
+	ended := sync.OnceFunc(r.measures.inFlight.WithLabelValues(a.queue).Dec)
+	defer ended()
 	started := r.config.Now()
 	r.leases.runUntil(a, started.Add(handler.Kind.Timeout))
 	timed, stop := context.WithTimeoutCause(ctx, handler.Kind.Timeout, errTimeout)
@@ -126,6 +140,13 @@ func (r *Runner) run(ctx context.Context, a *attempt, handler jobs.Handler) {
 	}
 	if !errors.Is(cause, errLost) {
 		r.progress.finish(ctx, a.Attempt)
+	}
+	ended()
+	select {
+	case r.unsettled <- struct{}{}:
+		a.free()
+		defer func() { <-r.unsettled }()
+	default: // there are enough that would run again if this process died
 	}
 	held, failure := r.settle(ctx, a, outcome)
 	switch {

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"sync"
 )
 
 // mostTogether bounds a batch.
@@ -12,7 +13,7 @@ const mostTogether = 500
 var errOver = errors.New("the worker has stopped")
 
 // batch does together what many ask for at the same time: what is asked while the last round trip is under way makes
-// the next one. Nobody waits for company: what is asked of an idle batch is done at once.
+// a next one. Nobody waits for company: what is asked of an idle batch is done at once.
 type batch[In, Out any] struct {
 	do    func(ctx context.Context, in []In) ([]Out, error)
 	asked chan ask[In, Out]
@@ -51,9 +52,17 @@ func (b *batch[In, Out]) ask(in In) (Out, error) {
 	}
 }
 
-// serve works until the context ends.
-func (b *batch[In, Out]) serve(ctx context.Context) {
+// serve works until the context ends, on some batches at once.
+func (b *batch[In, Out]) serve(ctx context.Context, atOnce int) {
 	defer close(b.over)
+	var all sync.WaitGroup
+	for range atOnce {
+		all.Go(func() { b.work(ctx) })
+	}
+	all.Wait()
+}
+
+func (b *batch[In, Out]) work(ctx context.Context) {
 	var asks []ask[In, Out]
 	var in []In
 	for {

@@ -26,6 +26,7 @@ type attempt struct {
 	job    jobs.Job
 	queue  string
 	cancel context.CancelCauseFunc
+	free   func() // gives the slot away
 
 	// The rest is under leases.mu.
 

@@ -254,7 +254,7 @@ func TestProcesses(t *testing.T) {
 		require.Eventually(t, func() bool { return done() == len(list) }, patience, 10*time.Millisecond)
 		var again int
 		require.NoError(t, admin.QueryRow(t.Context(), "select count(*) from jobs_finished where attempt > 1").Scan(&again))
-		assert.LessOrEqual(t, again, 5*4, "only what was under way ran again")
+		assert.LessOrEqual(t, again, 5*4*3, "only what was under way ran again, and what was not written yet")
 		t.Logf("%d of %d ran more than once", again, len(list))
 	})
 }

@@ -25,6 +25,14 @@ import (
 // DefaultLease is how long a claim stands without a beat.
 const DefaultLease = 30 * time.Second
 
+// settlesAtOnce is how many batches of ended jobs are written at once: each waits for the disk, and what ends meanwhile
+// need not wait for that.
+const settlesAtOnce = 2
+
+// unsettledPerWorker is how many jobs may have run and not be written yet, for each that may run. They run again where
+// the process dies.
+const unsettledPerWorker = 2
+
 // Config is what New needs. All but Lease and OnCancel must be set.
 type Config struct {
 	// Handlers run jobs, one for each kind.
@@ -67,7 +75,9 @@ type Runner struct {
 	leases   *leases
 	progress *progress
 	pools    []pool
-	strange  sync.Map // kinds that were warned of
+	// unsettled holds one for each job that has run, is not written yet, and has no slot any more.
+	unsettled chan struct{}
+	strange   sync.Map // kinds that were warned of
 
 	halting  sync.Once
 	halted   chan struct{} // closed when nothing is fetched any more
@@ -112,6 +122,11 @@ func New(config Config) (*Runner, error) {
 	if len(config.Queues) == 0 {
 		return nil, errors.New("a runner needs a queue to serve")
 	}
+	workers := 0
+	for _, queue := range config.Queues {
+		workers += queue.Workers
+	}
+	r.unsettled = make(chan struct{}, unsettledPerWorker*workers)
 	for _, queue := range config.Queues {
 		fetch := config.Fetch(queue)
 		// The library never retries and never buries: whatever it has is a copy.
@@ -135,8 +150,8 @@ func (r *Runner) Component() lifecycle.Component {
 // start starts what the jobs need while they run. It outlives the start's context: it is needed until the last has ended.
 func (r *Runner) start(ctx context.Context) error {
 	ctx, r.end = context.WithCancel(context.WithoutCancel(ctx))
-	r.services.Go(func() { r.claims.serve(ctx) })
-	r.services.Go(func() { r.settles.serve(ctx) })
+	r.services.Go(func() { r.claims.serve(ctx, 1) })
+	r.services.Go(func() { r.settles.serve(ctx, settlesAtOnce) })
 	r.services.Go(func() { r.leases.serve(ctx) })
 	r.services.Go(func() { r.progress.serve(ctx) })
 	return nil
