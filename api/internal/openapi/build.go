@@ -50,7 +50,7 @@ type builder struct {
 
 func (b *builder) add(r Route) {
 	id, where := r.operationID(), r.Method+" "+r.Path
-	if _, taken := b.ids[id]; taken && !slices.ContainsFunc(r.segments(), isParameter) {
+	if _, taken := b.ids[id]; taken && r.isActOnMany() {
 		id += "_many" // the act on one record has the name: inbound_events_replay, inbound_events_replay_many
 	}
 	if other, taken := b.ids[id]; taken {

@@ -91,6 +91,12 @@ func (r Route) takesMatch() bool {
 	return r.Method == http.MethodPatch || (r.Resource != nil && r.names("id") && r.Method != http.MethodGet)
 }
 
+// isActOnMany says whether the route is an act on a collection: POST /boats/launch.
+func (r Route) isActOnMany() bool {
+	segments := r.segments()
+	return r.Method == http.MethodPost && len(segments) > 1 && !slices.ContainsFunc(segments, isParameter)
+}
+
 func (r Route) isBulk() bool { return r.Resource != nil && r.Path == "/"+r.Resource.Plural+"/bulk" }
 
 func (r Route) names(parameter string) bool {
