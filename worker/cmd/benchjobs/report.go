@@ -49,6 +49,9 @@ func (r *report) tableOfRivals(out *strings.Builder) {
 	out.WriteString("|---|---:|---:|---:|---:|---:|---:|\n")
 	for _, name := range []string{"gocraft", "asynq", "river"} {
 		at50, at200 := r.rival(name, 50), r.rival(name, 200)
+		if at50.Engine == "" {
+			continue
+		}
 		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %.1f | %.1f |\n", name, thousands(int(at50.EnqueueOne)), thousands(int(at50.EnqueueMany)),
 			thousands(int(at50.Process)), thousands(int(at200.Process)), at50.IdleP50, at50.IdleP99)
 	}
