@@ -21,12 +21,12 @@ type inboundEvent struct {
 	Error *string `json:"error"`
 }
 
-// webhookIn makes a source for Stripe, sends it an event as Stripe would, twice, and waits until the order is paid. The
-// order and the source are taken away again.
-func (t *tour) webhookIn(ctx context.Context) error {
+// payByStripe makes an order and a source for Stripe, sends that an event as Stripe would, twice, and waits until the order
+// is paid; began is when the event was sent. The source is taken away again.
+func (t *tour) payByStripe(ctx context.Context) (paid order, began time.Time, err error) {
 	buyer, err := t.find("ALFKI")
 	if err != nil {
-		return err
+		return paid, began, err
 	}
 	var made order
 	_, err = t.northwind.do(ctx, call{
@@ -37,11 +37,11 @@ func (t *tour) webhookIn(ctx context.Context) error {
 		},
 	})
 	if err != nil {
-		return err
+		return paid, began, err
 	}
 	_, err = t.northwind.do(ctx, call{method: http.MethodPost, path: "/orders/" + made.ID + "/place", want: http.StatusOK})
 	if err != nil {
-		return err
+		return paid, began, err
 	}
 	secret := "whsec_" + rand.Text()
 	var source struct {
@@ -53,7 +53,7 @@ func (t *tour) webhookIn(ctx context.Context) error {
 		body: map[string]any{"name": "The tour's Stripe", "provider": "stripe", "secrets": []string{secret}},
 	})
 	if err != nil {
-		return err
+		return paid, began, err
 	}
 	defer func() { // what was received stays; the address goes
 		_, _ = t.northwind.do(context.WithoutCancel(ctx), call{
@@ -63,30 +63,31 @@ func (t *tour) webhookIn(ctx context.Context) error {
 	address, _, _ := strings.Cut(source.URL, "/hooks/")
 	t.say("   A source for Stripe has an address of its own: %s/hooks/… (the rest is a secret).", address)
 	event := checkoutEvent(made.ID, 3600)
+	began = time.Now()
 	for range 2 {
 		if err := t.postSigned(ctx, source.URL, secret, event); err != nil {
-			return err
+			return paid, began, err
 		}
 	}
 	forged, err := t.postStripe(ctx, source.URL, "whsec_"+rand.Text(), event)
 	if err != nil {
-		return err
+		return paid, began, err
 	}
 	var events page[inboundEvent]
 	path := "/inbound-events?source_id=" + source.ID + "&state="
-	paid, err := t.awaitPaid(ctx, made.ID)
+	paid, err = t.awaitPaid(ctx, made.ID)
 	if err != nil {
-		return err
+		return paid, began, err
 	}
 	if _, err := t.northwind.do(ctx, call{method: http.MethodGet, path: path + "processed", want: http.StatusOK, into: &events}); err != nil {
-		return err
+		return paid, began, err
 	}
 	if len(events.Data) != 1 || forged != http.StatusUnauthorized {
-		return fmt.Errorf("one event should have been processed and the forged one refused: %d were, and that one answered %d", len(events.Data), forged)
+		return paid, began, fmt.Errorf("one event should have been processed and the forged one refused: %d were, and that one answered %d", len(events.Data), forged)
 	}
 	t.say("   The event was sent twice and kept once; a forged one was refused (%d).", forged)
 	t.say("   Its job has moved order %s to %s.", paid.Number, paid.Status)
-	return t.takeAway(ctx, made.ID)
+	return paid, began, nil
 }
 
 // takeAway cancels and deletes an order, so that the next tour adds up the same ones.

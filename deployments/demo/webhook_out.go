@@ -21,9 +21,9 @@ type told struct {
 	body   []byte
 }
 
-// webhookOut listens on this machine, has Northwind's stack tell it of orders that are paid, pays one, and checks what
-// comes in. The endpoint and the order are taken away again.
-func (t *tour) webhookOut(ctx context.Context) error {
+// webhooks listens on this machine, has Northwind's stack tell it of orders that are paid, has Stripe say that one was, and
+// checks what comes in for it. The endpoint and the order are taken away again.
+func (t *tour) webhooks(ctx context.Context) error {
 	calls := make(chan told, 10)
 	address, stop, err := listen(ctx, calls)
 	if err != nil {
@@ -48,7 +48,7 @@ func (t *tour) webhookOut(ctx context.Context) error {
 	}()
 	t.say("   A receiver of the tour's own, %s, wants to be told of order.paid, in euros only.", address)
 
-	paid, began, err := t.payOne(ctx)
+	paid, began, err := t.payByStripe(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,18 +74,9 @@ func (t *tour) webhookOut(ctx context.Context) error {
 	if message.Type != "order.paid" || message.Data.ID != paid.ID {
 		return fmt.Errorf("the webhook is about %s of %s, and order.paid of %s was due", message.Type, message.Data.ID, paid.ID)
 	}
-	t.say("   %s of order %s came %s after it was paid; webhook-id %s, and the signature is right.", message.Type,
-		message.Data.Number, after, got.header.Get("Webhook-Id"))
-	for _, path := range []string{"/cancel", ""} {
-		this := call{method: http.MethodPost, path: "/orders/" + paid.ID + path, want: http.StatusOK}
-		if path == "" {
-			this.method, this.want = http.MethodDelete, http.StatusNoContent
-		}
-		if _, err := t.northwind.do(ctx, this); err != nil {
-			return err
-		}
-	}
-	return nil
+	t.say("   The webhook that goes out for it, %s of order %s, came %s after Stripe's; webhook-id %s, and the signature is right.",
+		message.Type, message.Data.Number, after, got.header.Get("Webhook-Id"))
+	return t.takeAway(ctx, paid.ID)
 }
 
 // listen serves a receiver on a free port of this machine.
@@ -105,31 +96,6 @@ func listen(ctx context.Context, calls chan<- told) (address string, stop func()
 	})}
 	go func() { _ = server.Serve(listener) }() // it ends with stop
 	return "http://" + listener.Addr().String() + "/hooks", func() { _ = server.Close() }, nil
-}
-
-// payOne makes an order and takes it as far as paid; began is when it was.
-func (t *tour) payOne(ctx context.Context) (paid order, began time.Time, err error) {
-	buyer, err := t.find("ALFKI")
-	if err != nil {
-		return paid, began, err
-	}
-	_, err = t.northwind.do(ctx, call{
-		method: http.MethodPost, path: "/orders", want: http.StatusCreated, into: &paid,
-		body: map[string]any{
-			"customer_id": buyer.ID, "currency": "EUR", "lines": []newLine{{SKU: "CHANG", Quantity: 1, UnitPriceCents: 1900}},
-		},
-	})
-	if err != nil {
-		return paid, began, err
-	}
-	for _, act := range []string{"/place", "/pay"} {
-		began = time.Now()
-		_, err = t.northwind.do(ctx, call{method: http.MethodPost, path: "/orders/" + paid.ID + act, want: http.StatusOK, into: &paid})
-		if err != nil {
-			return paid, began, err
-		}
-	}
-	return paid, began, nil
 }
 
 // isSigned checks a webhook as any receiver may (Standard Webhooks): HMAC-SHA256 of id, time and body.
