@@ -43,7 +43,7 @@ func (h *held) queue(t *testing.T, b *batches, tenant tenancy.ID, arrivals ...Ar
 				assert.Error(t, err)
 				return
 			}
-			assert.NoError(t, err)
+			assert.NoError(t, err) //nolint:testifylint // not the test's own goroutine
 			assert.Equal(t, Fate(len(a.Body)%2), fate, "each is told its own fate")
 		})
 	}
