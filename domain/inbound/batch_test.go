@@ -43,9 +43,7 @@ func (h *held) queue(t *testing.T, b *batches, tenant tenancy.ID, arrivals ...Ar
 				assert.Error(t, err)
 				return
 			}
-			if !assert.NoError(t, err) { //nolint:testifylint // require is for the test's own goroutine
-				return
-			}
+			assert.NoError(t, err) //nolint:testifylint // not the test's own goroutine
 			assert.Equal(t, Fate(len(a.Body)%2), fate, "each is told its own fate")
 		})
 	}
