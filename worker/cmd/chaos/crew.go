@@ -19,7 +19,6 @@ type slot struct {
 
 	mu      sync.Mutex
 	process *stand.Process
-	starts  int
 }
 
 // keep starts the process again and again until the context ends.
@@ -29,7 +28,6 @@ func (s *slot) keep(ctx context.Context) {
 		if err == nil {
 			s.mu.Lock()
 			s.process = p
-			s.starts++
 			s.mu.Unlock()
 			select {
 			case <-p.Done():
@@ -46,13 +44,6 @@ func (s *slot) now() *stand.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.process
-}
-
-// begun is how often a process was started.
-func (s *slot) begun() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.starts
 }
 
 func (s *slot) signal(signal syscall.Signal) error {

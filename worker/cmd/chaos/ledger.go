@@ -64,6 +64,8 @@ type verdict struct {
 	rolledBack, unknown, kept int
 	// calls reached somebody outside; repeats are those with a key that had come before.
 	calls, repeats int
+	// killed is how many workers a poisonous job took with it at most.
+	killed int
 	// notes say what is wrong, at most so many.
 	notes []string
 }
@@ -128,6 +130,7 @@ func (v *verdict) judge(id tenancy.ID, kind jobs.Kind, f found, outside *receive
 	switch kind.Name {
 	case (poison{}).JobKind().Name:
 		ended = f.state == jobs.Dead
+		v.killed = max(v.killed, f.attempt)
 	case (doomed{}).JobKind().Name:
 		ended = ended || f.state == jobs.Cancelled
 	}

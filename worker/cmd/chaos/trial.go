@@ -114,7 +114,7 @@ func (t *trial) breaking(ctx context.Context) {
 			for round := 0; len(list) > 0 && ctx.Err() == nil && (t.rounds == 0 || round < t.rounds); round++ {
 				random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 				for _, f := range list {
-					if wait(ctx, time.Duration(300+random.IntN(1200))*time.Millisecond) != nil {
+					if wait(ctx, t.rest(random)) != nil {
 						return
 					}
 					t.make(context.WithoutCancel(ctx), f, random, n == 0)
@@ -244,6 +244,14 @@ func (t *trial) noneLeft(ctx context.Context) func(*pgx.Conn) (bool, error) {
 		}
 		return n == 0, err
 	}
+}
+
+// rest is how long nothing new breaks.
+func (t *trial) rest(random *rand.Rand) time.Duration {
+	if t.brief {
+		return time.Duration(100+random.IntN(300)) * time.Millisecond
+	}
+	return time.Duration(300+random.IntN(1200)) * time.Millisecond
 }
 
 // burst is how many jobs there are for Redis to lose.
