@@ -162,7 +162,7 @@ func TestStack(t *testing.T) {
 		content := x.up(t)
 		api := "http://127.0.0.1:" + strconv.Itoa(x.addresses["API_ADDR"].port)
 		assert.Equal(t, map[string]any{
-			"api": api, "mail": x.addresses["MAIL_ADDR"].origin(), "demo": map[string]any{
+			"api": api, "intake": x.addresses["INTAKE_ADDR"].origin(), "mail": x.addresses["MAIL_ADDR"].origin(), "demo": map[string]any{
 				"email": "demo@example.com", "password": x.secrets.Demo.Password, "tenant_id": "a-tenant", "api_key": "gw_live_fake",
 			},
 		}, content)

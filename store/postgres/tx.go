@@ -144,6 +144,9 @@ func (db *DB) attempt(
 	}
 	ended = true
 	if err := tx.Commit().Error; err != nil {
+		if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+			err = ctx.Err() // which is why database/sql has rolled it back by itself
+		}
 		return fmt.Errorf("commit: %w", err)
 	}
 	t.after.run()

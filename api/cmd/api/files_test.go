@@ -362,7 +362,7 @@ func TestTransfersThatBreakOff(t *testing.T) {
 	})
 	t.Run("a_download_that_nobody_reads_is_given_up", func(t *testing.T) {
 		t.Parallel()
-		s := newStack(t, func(c *settings) { c.TransferTimeout = 300 * time.Millisecond })
+		s := newStack(t, func(c *settings) { c.TransferTimeout = 2 * time.Second })
 		o := s.signUp(t)
 		id := o.upload(t, "a.txt", strings.Repeat("x", 30<<20)).text("id")
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
