@@ -68,17 +68,26 @@ func TestRetries(t *testing.T) {
 	})
 	t.Run("wait_as_long_as_the_receiver_asks_for", func(t *testing.T) {
 		t.Parallel()
+		inAnHour := func() string { return time.Now().Add(time.Hour).UTC().Format(http.TimeFormat) }
 		for value, want := range map[string]time.Duration{
 			"120": 2 * time.Minute, "1": 5 * time.Second, "99999999": 24 * time.Hour, "-5": 5 * time.Second, "soon": 5 * time.Second,
-			time.Now().Add(time.Hour).UTC().Format(http.TimeFormat): time.Hour,
+			"in an hour": time.Hour,
 		} {
-			s, r := newStand(t), newReceiver(t, status(http.StatusInternalServerError, "Retry-After", value))
+			s := newStand(t)
+			r := newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
+				asked := value
+				if asked == "in an hour" {
+					asked = inAnHour() // a moment, and so counted from the answer on
+				}
+				status(http.StatusInternalServerError, "Retry-After", asked)(w, r)
+			})
 			s.endpoint(t, r.URL)
 			s.customer(t, "a")
 			s.settle(t)
-			d := s.deliveries(t)[0]
+			d, attempts := s.attempts(t, s.deliveries(t)[0].ID)
 			require.NotNil(t, d.NextAttemptAt, value)
-			assert.InDelta(t, want.Seconds(), d.NextAttemptAt.Sub(s.now()).Seconds(), 6, value)
+			ended := attempts[0].At.Add(time.Duration(attempts[0].DurationMS) * time.Millisecond)
+			assert.InDelta(t, want.Seconds(), d.NextAttemptAt.Sub(ended).Seconds(), 6, value)
 		}
 	})
 	t.Run("a_redirect_is_a_failure", func(t *testing.T) {
