@@ -119,6 +119,7 @@ func (s *Sink) Stop(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(err, s.smtp.Close(), s.http.Close())
 	}
+	_ = s.mails.Close() // which a server that was stopped before it served does not know of
 	s.served.Wait()
 	return err
 }
