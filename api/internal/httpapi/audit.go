@@ -42,9 +42,7 @@ func (h auditHandler) list(c *Call) error {
 	if query.To, err = timeParam(params, "to"); err != nil {
 		return err
 	}
-	params.Del("cursor")
-	params.Del("limit")
-	name := "audit-events?" + params.Encode()
+	name := filtered("audit-events", params)
 	if err := h.cursors.open(c.Scope, name, sealed, &request); err != nil {
 		return err
 	}

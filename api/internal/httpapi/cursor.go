@@ -69,6 +69,15 @@ func (c cursors) open(scope tenancy.Scope, list, text string, request *page.Requ
 	return nil
 }
 
+// filtered names a list with its filters, for its cursors: all parameters but where the page begins and how long it is.
+// The parameters themselves stay as they are, since links to other pages are made of them.
+func filtered(list string, params url.Values) string {
+	filters := maps.Clone(params)
+	filters.Del("cursor")
+	filters.Del("limit")
+	return list + "?" + filters.Encode()
+}
+
 func binding(scope tenancy.Scope, list string) []byte {
 	return []byte("cursor\x00" + scope.Tenant.String() + "\x00" + list)
 }

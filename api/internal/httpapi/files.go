@@ -124,9 +124,7 @@ func (h fileHandler) list(c *Call) error {
 	if query.To, err = timeParam(params, "to"); err != nil {
 		return err
 	}
-	params.Del("cursor")
-	params.Del("limit")
-	name := "files?" + params.Encode()
+	name := filtered("files", params)
 	if err := h.cursors.open(c.Scope, name, sealed, &request); err != nil {
 		return err
 	}

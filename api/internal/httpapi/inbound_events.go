@@ -73,13 +73,7 @@ func (h inboundEventHandler) list(c *Call) error {
 	if query.To, err = timeParam(params, "to"); err != nil {
 		return err
 	}
-	filters := url.Values{}
-	for _, name := range []string{"source_id", "state", "type", "from", "to"} {
-		if params.Has(name) {
-			filters[name] = params[name]
-		}
-	}
-	name := "inbound-events?" + filters.Encode()
+	name := filtered("inbound-events", params)
 	if err := h.cursors.open(c.Scope, name, sealed, &query.Request); err != nil {
 		return err
 	}

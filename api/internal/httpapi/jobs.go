@@ -87,13 +87,7 @@ func (h jobHandler) list(c *Call) error {
 	if err != nil {
 		return err
 	}
-	filters := url.Values{}
-	for _, name := range []string{"state", "kind", "queue", "from", "to"} {
-		if params.Has(name) {
-			filters[name] = params[name]
-		}
-	}
-	name := "jobs?" + filters.Encode()
+	name := filtered("jobs", params)
 	if err := h.cursors.open(c.Scope, name, sealed, &query.Request); err != nil {
 		return err
 	}

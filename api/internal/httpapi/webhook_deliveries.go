@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"maps"
 	"net/http"
 	"net/url"
 
@@ -68,10 +67,7 @@ func (h webhookDeliveryHandler) list(c *Call) error {
 	if err := h.service.CheckType(query.Type); err != nil {
 		return err
 	}
-	filters := maps.Clone(params)
-	filters.Del("cursor")
-	filters.Del("limit")
-	name := "webhook-deliveries?" + filters.Encode()
+	name := filtered("webhook-deliveries", params)
 	if err := h.cursors.open(c.Scope, name, sealed, &request); err != nil {
 		return err
 	}
