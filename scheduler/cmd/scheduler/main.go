@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -16,9 +15,6 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
 	"github.com/groundwork-saas/groundwork/platform/config"
 	"github.com/groundwork-saas/groundwork/platform/lifecycle"
-	"github.com/groundwork-saas/groundwork/platform/logging"
-	"github.com/groundwork-saas/groundwork/platform/metrics"
-	"github.com/groundwork-saas/groundwork/platform/ops"
 	"github.com/groundwork-saas/groundwork/scheduler/internal/upkeep"
 	"github.com/groundwork-saas/groundwork/store/backend"
 	"github.com/groundwork-saas/groundwork/store/blobs"
@@ -40,31 +36,13 @@ type settings struct {
 }
 
 func main() {
-	if err := run(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "scheduler:", err)
-		os.Exit(1)
-	}
+	os.Exit(backend.Main(backend.Program{Name: "scheduler", Summary: "runs what is due", Now: time.Now}, serve))
 }
 
-func run(ctx context.Context) error {
-	var cfg settings
-	switch err := config.Load(&cfg, os.Args[1:], os.Environ()); {
-	case errors.Is(err, config.ErrHelp):
-		return config.WriteHelp(os.Stdout, "scheduler", "runs what is due", &cfg)
-	case err != nil:
-		return err
-	}
-	log := logging.New(logging.Config{
-		Level: cfg.LogLevel, Development: cfg.Environment == config.Development, Process: "scheduler",
-	})
-	registry := metrics.New("scheduler")
-	base, err := backend.Open(ctx, cfg.Common, log, registry, time.Now)
-	if err != nil {
-		return err
-	}
-	keys := signingkeys.NewKeyring(postgres.NewSigningKeys(base.DB, base.Sealer), func([]signingkeys.Key) error { return nil }, time.Now,
+func serve(ctx context.Context, cfg *settings, base *backend.Process) error {
+	keys := signingkeys.NewKeyring(postgres.NewSigningKeys(base.DB, base.Sealer), func([]signingkeys.Key) error { return nil }, base.Now,
 		signingkeys.Config{RotateEvery: cfg.SigningKeyLife})
-	jobs, err := wire(base, log, registry, time.Now) //nolint:contextcheck // bells end with Close
+	jobs, err := wire(base.Backend, base.Log, base.Registry, base.Now) //nolint:contextcheck // bells end with Close
 	if err != nil {
 		return errors.Join(err, base.Component().Stop(ctx))
 	}
@@ -73,22 +51,21 @@ func run(ctx context.Context) error {
 		return errors.Join(err, base.Component().Stop(ctx))
 	}
 	old := files.Upkeep{
-		Store: postgres.NewSystemFiles(base.DB), Contents: contents, RetainFor: cfg.FilesRetainDeleted, Now: time.Now,
+		Store: postgres.NewSystemFiles(base.DB), Contents: contents, RetainFor: cfg.FilesRetainDeleted, Now: base.Now,
 	}
-	server := ops.New(ops.Config{Addr: string(cfg.OpsAddr), Registry: registry, Log: log, Checks: base.Checks()})
 	components := []lifecycle.Component{
 		base.Component(),
-		server.Component,
-		upkeep.Component(ctx, log,
+		base.Operations(cfg.OpsAddr),
+		upkeep.Component(ctx, base.Log,
 			upkeep.Duty{Name: "partitions", Every: 6 * time.Hour, Run: base.DB.EnsurePartitions},
 			upkeep.Duty{Name: "signing keys", Every: time.Hour, Run: keys.Maintain},
-			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(log, keys.Reseal, func(ctx context.Context) (int, error) {
+			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(base.Log, keys.Reseal, func(ctx context.Context) (int, error) {
 				return inbound.Reseal(ctx, postgres.NewSealedSources(base.DB), base.Sealer)
 			}, postgres.NewSealedEndpoints(base.DB, base.Sealer).Reseal)},
 			upkeep.Duty{Name: "met times", Every: 24 * time.Hour, Run: jobs.schedules.Prune},
 			jobs.endedJobs(cfg.JobsRetention),
-			upkeep.Duty{Name: "trash of files", Every: time.Hour, Run: counted(log, "files were removed for good", old.Purge)},
-			upkeep.Duty{Name: "contents without a file", Every: 6 * time.Hour, Run: counted(log, "contents that no file has were removed", old.Sweep)},
+			upkeep.Duty{Name: "trash of files", Every: time.Hour, Run: counted(base.Log, "files were removed for good", old.Purge)},
+			upkeep.Duty{Name: "contents without a file", Every: 6 * time.Hour, Run: counted(base.Log, "contents that no file has were removed", old.Sweep)},
 			upkeep.Duty{Name: "webhook deliveries", Every: 6 * time.Hour, Run: base.DB.KeepDeliveries},
 			upkeep.Duty{Name: "inbound events", Every: time.Hour, Run: func(ctx context.Context) error {
 				return base.DB.SweepInbound(ctx, cfg.InboundRetention)
