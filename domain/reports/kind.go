@@ -91,6 +91,9 @@ func Declare[D any](d Declaration[D]) Kind {
 	}
 }
 
+// Kinds are all kinds of reports. A kind stands here once.
+func Kinds(sales SalesReader) []Kind { return []Kind{SalesKind(sales)} }
+
 // differences compares the figures of two versions.
 func (k Kind) differences(before, after json.RawMessage) ([]Change, error) {
 	was, err := k.facts(before)
@@ -104,8 +107,8 @@ func (k Kind) differences(before, after json.RawMessage) ([]Change, error) {
 	return capped(differences(was, is)), nil
 }
 
-// document lays a report out.
-func (k Kind) document(r Report, organization string) (Document, error) {
+// Document lays a report of the kind out.
+func (k Kind) Document(r Report, organization string) (Document, error) {
 	zone := zoneOf(r.TimeZone)
 	d := Document{
 		Organization: organization, Title: k.Title, Subtitle: r.Day.Long(), Changes: r.Changes,

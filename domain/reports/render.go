@@ -78,7 +78,7 @@ func (s *Service) document(ctx context.Context, scope tenancy.Scope, id tenancy.
 	if err != nil {
 		return Report{}, Document{}, err
 	}
-	document, err := kind.document(report, tenant.Name)
+	document, err := kind.Document(report, tenant.Name)
 	return report, document, err
 }
 

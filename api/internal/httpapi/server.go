@@ -61,6 +61,7 @@ type Dependencies struct {
 	Inbound     Inbound
 	Files       *files.Service
 	Webhooks    *webhooks.Service
+	Reports     Reports
 	Identity    Identity
 	Idempotency idempotency.Store
 	Limiter     limits.Limiter
@@ -145,6 +146,8 @@ func (a *API) table() []Route {
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
 	routes = append(routes, usageRoutes(a.deps.Files)...)
+	routes = append(routes, reportRoutes(a.deps.Reports.Service, a.cursors)...)
+	routes = append(routes, reportScheduleRoutes(a.deps.Reports, a.cursors)...)
 	return routes
 }
 

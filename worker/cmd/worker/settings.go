@@ -20,6 +20,8 @@ type settings struct {
 	WebhookAllow []string `env:"WEBHOOK_ALLOW" help:"Private host:port and CIDRs that webhooks may be sent to; none by default. The API's must be the same."`
 	// SystemDatabaseURL is for what goes across tenants: claiming jobs and holding them.
 	SystemDatabaseURL config.Secret `env:"SYSTEM_DATABASE_URL" schemes:"postgres postgresql" help:"PostgreSQL, as the role groundwork_system, for claiming jobs; required where queues are served."`
+	// ReportingDatabaseURL is where the figures of reports are read.
+	ReportingDatabaseURL config.Secret `env:"REPORTING_DATABASE_URL" schemes:"postgres postgresql" help:"PostgreSQL, as the role groundwork_reporting, for reading the figures of reports, such as a replica; the worker's own database where it is not set."`
 	// JobLease is how long other workers leave a job alone whose worker says nothing.
 	JobLease time.Duration `env:"JOB_LEASE" default:"30s" min:"1s" max:"10m" help:"How long a job is left to a worker that says nothing; then another runs it."`
 	// TrashRetention is how long what was deleted can be restored.

@@ -8,6 +8,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
+	"github.com/groundwork-saas/groundwork/domain/reports"
 	"github.com/groundwork-saas/groundwork/domain/upkeep"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
@@ -23,6 +24,8 @@ type Needs struct {
 	// Processor and Events are what was received by webhook.
 	Processor *inbound.Processor
 	Events    *inbound.Events
+	// Reports makes what is reported each night.
+	Reports *reports.Service
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
@@ -34,6 +37,7 @@ func Handlers(needs Needs) []jobs.Handler {
 		Expire(needs.Expiries),
 	}
 	handlers = append(handlers, webhookHandlers(needs.Webhooks)...)
+	handlers = append(handlers, reportHandlers(needs.Reports)...)
 	if needs.Notices != nil {
 		handlers = append(handlers, Mail(needs.Notices)...)
 	}
