@@ -27,8 +27,9 @@ type Letter struct {
 	Told       []Person
 }
 
-// mailedSections is how many sections a mail shows; the rest is in the report itself.
-const mailedSections = 5
+// mailedSections is how many sections a mail shows; the rest is in the report itself. A mail of more than 100 KB is cut by
+// the programs of many.
+const mailedSections = 4
 
 // Letter writes a report for the subscribers of a schedule. clean makes what people wrote, such as names, fit for a mail.
 func (s *Service) Letter(ctx context.Context, scope tenancy.Scope, m Mailing, clean func(string) string) (Letter, error) {

@@ -47,17 +47,8 @@ func grouped(n int64, digits int) string {
 	return b.String()
 }
 
-// change is how far a value is from an earlier one, in percent with one digit: +12.5 %. It says in a word what has no
-// percentage.
+// change is how far a value is from an earlier one that was not zero, in percent with one digit: +12.5 %.
 func change(now, before int64) string {
-	switch {
-	case now == before:
-		return "no change"
-	case before == 0 && now > 0:
-		return "new"
-	case before == 0:
-		return "below zero"
-	}
 	percent := (float64(now) - float64(before)) / math.Abs(float64(before)) * 100
 	sign := "+"
 	if percent < 0 {

@@ -44,7 +44,7 @@ func (f Format) ContentType() string {
 	return "application/octet-stream"
 }
 
-// Printer writes what needs more than text. What it writes of the same document is always the same.
+// Printer writes what needs more than text.
 type Printer interface {
 	PDF(w io.Writer, d Document, made time.Time) error
 	XLSX(w io.Writer, d Document, made time.Time) error
@@ -55,6 +55,9 @@ type Rendered struct {
 	Name, ContentType string
 	Data              []byte
 }
+
+// IsRepeatable says whether the same report is always the same bytes in the format, so that parts of it fit together.
+func (f Format) IsRepeatable() bool { return f != XLSX }
 
 // Render renders a report.
 func (s *Service) Render(ctx context.Context, scope tenancy.Scope, id tenancy.ID, format Format) (Rendered, error) {

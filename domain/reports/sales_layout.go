@@ -25,20 +25,25 @@ func laySalesOut(s Sales, d *Document) {
 // counted is a number of things, compared.
 func counted(label string, c Compared) Figure {
 	return Figure{Label: label, Value: CountOf(c.Value), Notes: []Note{
-		note(c.Value, c.DayBefore, "on the day before", CountOf),
-		note(c.Value, c.WeekBefore, "on the week before", CountOf),
+		note(c.Value, c.DayBefore, dayBefore, CountOf),
+		note(c.Value, c.WeekBefore, weekBefore, CountOf),
 	}}
 }
 
+// What a day is compared with.
+const dayBefore, weekBefore = "day before", "week before"
+
 func note(now, before int64, against string, cell func(int64) Cell) Note {
-	n := Note{Change: change(now, before), Text: against + " (" + cell(before).String() + ")"}
 	switch {
+	case now == before:
+		return Note{Text: "same as the " + against}
+	case before == 0:
+		return Note{Text: "none the " + against}
 	case now > before:
-		n.Trend = 1
-	case now < before:
-		n.Trend = -1
+		return Note{Change: change(now, before), Text: "vs " + against + " (" + cell(before).String() + ")", Trend: 1}
+	default:
+		return Note{Change: change(now, before), Text: "vs " + against + " (" + cell(before).String() + ")", Trend: -1}
 	}
-	return n
 }
 
 // section is all about one currency.
@@ -50,8 +55,8 @@ func (c *CurrencySales) section() Section {
 	}
 	s.Figures = []Figure{
 		{Label: "Revenue", Value: money(c.RevenueCents.Value), Notes: []Note{
-			note(c.RevenueCents.Value, c.RevenueCents.DayBefore, "on the day before", money),
-			note(c.RevenueCents.Value, c.RevenueCents.WeekBefore, "on the week before", money),
+			note(c.RevenueCents.Value, c.RevenueCents.DayBefore, dayBefore, money),
+			note(c.RevenueCents.Value, c.RevenueCents.WeekBefore, weekBefore, money),
 		}},
 		counted("Orders", c.Orders),
 		c.averageFigure(money),
@@ -93,9 +98,9 @@ func (c *CurrencySales) averageFigure(money func(int64) Cell) Figure {
 	for _, against := range []struct {
 		before *int64
 		text   string
-	}{{c.AverageCents.DayBefore, "on the day before"}, {c.AverageCents.WeekBefore, "on the week before"}} {
+	}{{c.AverageCents.DayBefore, dayBefore}, {c.AverageCents.WeekBefore, weekBefore}} {
 		if against.before == nil {
-			f.Notes = append(f.Notes, Note{Text: "no order " + against.text})
+			f.Notes = append(f.Notes, Note{Text: "no order the " + against.text})
 			continue
 		}
 		f.Notes = append(f.Notes, note(*c.AverageCents.Value, *against.before, against.text, money))

@@ -26,6 +26,8 @@ type contents struct {
 	sha256 string
 	// policy is their Content-Security-Policy; "" lets a browser do nothing with them.
 	policy string
+	// isWhole has them answered whole, whatever part was asked for: another time they may be other bytes.
+	isWhole bool
 	// isShown has a browser show them instead of saving them.
 	isShown bool
 	open    func(offset, length int64) (io.ReadCloser, error)
@@ -56,14 +58,18 @@ func (h fileHandler) send(c *Call, file files.File) error {
 func (s contents) send(c *Call) error {
 	tag := `"` + s.sha256 + `"`
 	c.SetHeader("ETag", tag)
-	c.SetHeader("Accept-Ranges", "bytes")
+	ranges := "bytes"
+	if s.isWhole {
+		ranges = "none"
+	}
+	c.SetHeader("Accept-Ranges", ranges)
 	if namesTag(c.Header("If-None-Match"), tag) {
 		c.answer.status = http.StatusNotModified
 		return nil
 	}
 	part := span{length: s.size}
 	status := http.StatusOK
-	if asked := c.Header("Range"); asked != "" && (c.Header("If-Range") == "" || c.Header("If-Range") == tag) {
+	if asked := c.Header("Range"); asked != "" && !s.isWhole && (c.Header("If-Range") == "" || c.Header("If-Range") == tag) {
 		found, isPart, err := parseRange(asked, s.size)
 		if err != nil {
 			c.gin.Writer.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.size))

@@ -143,6 +143,7 @@ func (h reportHandler) content(c *Call) error {
 		return err
 	}
 	sent := contentsOf(rendered.Name, rendered.ContentType, rendered.Data)
+	sent.isWhole = !format.IsRepeatable()
 	if format == reports.HTML {
 		sent.policy, sent.isShown = pagePolicy, true
 	}

@@ -64,6 +64,7 @@ func newSheet(d reports.Document, made time.Time) *sheet {
 	s.SetAuthor(d.Organization, true)
 	s.SetLang("en")
 	s.SetMargins(margin, margin, margin)
+	s.SetCellMargin(0)
 	s.SetAutoPageBreak(false, bottom)
 	s.AliasNbPages("{pages}")
 	head := s.fitted(printable(d.Organization), "", 8, textWidth/2) + "  ·  " + d.Title + ", " + d.Subtitle

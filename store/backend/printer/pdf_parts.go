@@ -13,65 +13,72 @@ const (
 	noteHeight          = 4.0
 )
 
-// figures are laid out in tiles, four across where there are four, else three.
+// figures are laid out in rows of tiles: four where there are four, else three, and of those that are left as many as
+// there are.
 func (s *sheet) figures(figures []reports.Figure) {
 	across := tilesAcross
 	if len(figures) == tilesAcross+1 {
 		across = len(figures)
 	}
-	width := (textWidth - tileGap*float64(across-1)) / float64(across)
 	for begin := 0; begin < len(figures); begin += across {
 		row := figures[begin:min(begin+across, len(figures))]
+		width := (textWidth - tileGap*float64(len(row)-1)) / float64(len(row))
 		notes := 0
+		size := noteSize
 		for _, f := range row {
 			notes = max(notes, len(f.Notes))
+			for _, n := range f.Notes {
+				size = s.fit(printable(n.String()), noteStyle, size, width-2*tilePad)
+			}
 		}
 		height := 2*tilePad + 4.5 + 8.5 + float64(notes)*noteHeight
 		s.room(height + tileGap)
 		y := s.GetY()
 		for i, f := range row {
-			s.tile(f, margin+float64(i)*(width+tileGap), y, width, height)
+			s.tile(f, box{margin + float64(i)*(width+tileGap), y, width, height}, size)
 		}
 		s.SetY(y + height + tileGap)
 	}
 }
 
-// tile is one figure.
-//
-//nolint:revive // a place and a size are four numbers
-func (s *sheet) tile(f reports.Figure, x, y, width, height float64) {
-	s.fill(s.tint)
-	s.SetDrawColor(s.palette.line.r, s.palette.line.g, s.palette.line.b)
-	s.SetLineWidth(0.25)
-	s.RoundedRect(x, y, width, height, 1.8, "1234", "FD")
-	inner := width - 2*tilePad
-	s.SetY(y + tilePad)
-	s.write(s.soft, "", labelSize)
-	s.line(x+tilePad, inner, 4.5, f.Label)
-	size := valueSize
-	for text := printable(f.Value.String()); size > 8; size -= 0.5 {
-		s.SetFont(family, "B", size)
-		if s.GetStringWidth(text) <= inner {
-			break
-		}
-	}
-	s.write(s.ink, "B", size)
-	s.line(x+tilePad, inner, 8.5, printable(f.Value.String()))
-	for _, n := range f.Notes {
-		s.note(n, x+tilePad, inner)
-	}
-}
+// box is a place and a size.
+type box struct{ x, y, width, height float64 }
 
-func (s *sheet) note(n reports.Note, x, width float64) {
-	y := s.GetY()
-	left := x
-	size := noteSize
-	for text := printable(n.String()); size > 5; size -= 0.25 {
-		s.SetFont(family, "B", size)
+// fit is the size at which a text fits into a width, at most size.
+func (s *sheet) fit(text, style string, size, width float64) float64 {
+	const least, step = 5.0, 0.25
+	for ; size > least; size -= step {
+		s.SetFont(family, style, size)
 		if s.GetStringWidth(text) <= width {
 			break
 		}
 	}
+	return size
+}
+
+// noteStyle is that of a note's first half, which is the wider one.
+const noteStyle = "B"
+
+// tile is one figure, its notes of a size.
+func (s *sheet) tile(f reports.Figure, b box, notes float64) {
+	s.fill(s.tint)
+	s.SetDrawColor(s.palette.line.r, s.palette.line.g, s.palette.line.b)
+	s.SetLineWidth(0.25)
+	s.RoundedRect(b.x, b.y, b.width, b.height, 1.8, "1234", "FD")
+	left, inner := b.x+tilePad, b.width-2*tilePad
+	s.SetY(b.y + tilePad)
+	s.write(s.soft, "", labelSize)
+	s.line(left, inner, 4.5, f.Label)
+	text := printable(f.Value.String())
+	s.write(s.ink, "B", s.fit(text, "B", valueSize, inner))
+	s.line(left, inner, 8.5, text)
+	for _, n := range f.Notes {
+		s.note(n, left, notes)
+	}
+}
+
+func (s *sheet) note(n reports.Note, left, size float64) {
+	y := s.GetY()
 	if n.Change != "" {
 		colour := s.soft
 		switch {
@@ -82,12 +89,13 @@ func (s *sheet) note(n reports.Note, x, width float64) {
 		}
 		s.write(colour, "B", size)
 		text := printable(n.Change)
-		s.line(left, s.GetStringWidth(text)+1, noteHeight, text)
-		left += s.GetStringWidth(text+" ") + 0.4
+		s.line(left, s.GetStringWidth(text), noteHeight, text)
+		left += s.GetStringWidth(text + " ")
 	}
 	s.SetY(y)
 	s.write(s.soft, "", size)
-	s.line(left, width, noteHeight, printable(n.Text))
+	text := printable(n.Text)
+	s.line(left, s.GetStringWidth(text), noteHeight, text)
 	s.SetY(y + noteHeight)
 }
 

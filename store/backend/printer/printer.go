@@ -1,7 +1,8 @@
 // Package printer writes reports as PDF and as workbooks, with the libraries that the domain does not know.
 //
 // The API and the worker are handed one by their cmd packages. It lays out what the domain has put together, and decides
-// nothing about it. The same document always gives the same bytes.
+// nothing about it. The same document is always the same PDF; of a workbook only the
+// contents are the same.
 package printer
 
 import (
