@@ -66,6 +66,16 @@ func (c Chart) Most() (most int64) {
 	return most
 }
 
+// Peak says in words which bar is the highest; "" where there is none.
+func (c Chart) Peak() string {
+	for _, b := range c.Bars {
+		if b.Value.Number > 0 && b.Value.Number == c.Most() {
+			return "most on " + b.Long + ": " + b.Value.String()
+		}
+	}
+	return ""
+}
+
 // Table is rows under titles. A mail shows the first MailRows of them, all where that is 0, none where it is negative.
 type Table struct {
 	Title string

@@ -243,6 +243,9 @@ func plainText(d Document) string {
 				line("%s%s", strings.Repeat(" ", 18), n)
 			}
 		}
+		if s.Chart != nil && s.Chart.Peak() != "" {
+			line("\n%s: %s", s.Chart.Title, s.Chart.Peak())
+		}
 		for _, t := range s.Tables {
 			writeTable(&b, t)
 		}

@@ -241,11 +241,19 @@ func salesFacts(s Sales) []Fact {
 				Fact{c.Currency + ": orders of " + day.Day.Short(), CountOf(day.Orders)},
 			)
 		}
+		named := map[string]int{}
 		for _, best := range c.BestCustomers {
+			named[best.Name]++
+		}
+		for _, best := range c.BestCustomers {
+			name := best.Name
+			if named[name] > 1 { // the end of the id tells them apart
+				name += " (…" + best.CustomerID.String()[30:] + ")"
+			}
 			facts = append(
 				facts,
-				Fact{c.Currency + ": revenue from " + best.Name + " (" + best.CustomerID.String() + ")", MoneyOf(best.RevenueCents, c.Currency)},
-				Fact{c.Currency + ": orders of " + best.Name + " (" + best.CustomerID.String() + ")", CountOf(best.Orders)},
+				Fact{c.Currency + ": revenue from " + name, MoneyOf(best.RevenueCents, c.Currency)},
+				Fact{c.Currency + ": orders of " + name, CountOf(best.Orders)},
 			)
 		}
 	}

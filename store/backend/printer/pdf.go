@@ -16,6 +16,8 @@ const (
 	margin, bottom        = 18.0, 20.0
 	textWidth             = pageWidth - 2*margin
 	family                = "sans"
+	// numberWidth is the room for the number of a page.
+	numberWidth = 20.0
 )
 
 // rgb is a colour.
@@ -71,8 +73,8 @@ func newSheet(d reports.Document, made time.Time) *sheet {
 	s.SetFooterFunc(func() {
 		s.SetY(-14)
 		s.write(s.soft, "", 8)
-		s.CellFormat(textWidth*0.8, 4, head, "", 0, "L", false, 0, "")
-		s.CellFormat(textWidth*0.2, 4, fmt.Sprintf("%d / {pages}", s.PageNo()), "", 0, "R", false, 0, "")
+		s.CellFormat(numberWidth, 4, fmt.Sprintf("%d / {pages}", s.PageNo()), "", 0, "L", false, 0, "")
+		s.CellFormat(textWidth-numberWidth, 4, head, "", 0, "R", false, 0, "")
 	})
 	s.AddPage()
 	return s
