@@ -26,7 +26,6 @@ SELECT protect_tenant_table('reports', 'SELECT, INSERT');
 GRANT UPDATE (superseded_at) ON reports TO groundwork_app, groundwork_worker;
 CREATE POLICY system ON reports TO groundwork_system USING (true) WITH CHECK (true);
 GRANT SELECT, DELETE ON reports TO groundwork_system;
-GRANT UPDATE (superseded_at) ON reports TO groundwork_system; -- to lock a row
 
 -- One of a kind is the default, which every tenant begins with. It is made when it is first needed, and once: a default
 -- that was deleted stays deleted.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/reports"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/store/postgres"
@@ -181,7 +182,17 @@ func TestKeepReport(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	assert.Equal(t, second.ID, list[0].ID)
+	expired := postgres.NewExpired(s.Open(t, postgres.Config{URL: s.SystemURL}))
+	removed, err := expired.Reports(t.Context(), time.Hour, 10)
+	require.NoError(t, err)
+	assert.Zero(t, removed)
 	all, err := store.ListReports(t.Context(), scope, reports.Query{AllVersions: true, Request: (reports.Query{}).Normalized()})
 	require.NoError(t, err)
 	assert.Len(t, all, 2)
+	s.Exec(t, "update reports set created_at = created_at - interval '2 hours' where id = $1", first.ID.String())
+	removed, err = expired.Reports(t.Context(), time.Hour, 10)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, removed)
+	_, err = store.FindReport(t.Context(), scope, first.ID)
+	assert.True(t, fault.Is(err, "report.not_found"))
 }

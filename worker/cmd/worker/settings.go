@@ -28,6 +28,8 @@ type settings struct {
 	TrashRetention time.Duration `env:"TRASH_RETENTION" default:"720h" min:"1h" help:"How long records that were deleted can be restored; then they are removed for good."`
 	// DeadJobsRetention is how long jobs that failed for good await a decision.
 	DeadJobsRetention time.Duration `env:"JOBS_DEAD_RETENTION" default:"720h" min:"1h" help:"How long jobs that failed for good can be looked at and retried."`
+	// ReportsRetention is how long reports are kept.
+	ReportsRetention time.Duration `env:"REPORTS_RETENTION" default:"17520h" min:"24h" help:"How long reports are kept; two years by default."`
 
 	intakeSettings
 }
