@@ -16,7 +16,7 @@ func laySalesOut(s Sales, d *Document) {
 		d.Sections[0].Intro = fmt.Sprintf("No order was placed in the %d days up to this one, and none is open.", salesDays)
 	}
 	for i := range s.Currencies {
-		d.Sections = append(d.Sections, s.Currencies[i].section())
+		d.Sections = append(d.Sections, s.Currencies[i].section(len(s.Currencies) == 1))
 	}
 	d.Footer = append(d.Footer,
 		"An order counts on the day on which it was placed, unless it was cancelled. A new customer is one whose first order was placed on the day.")
@@ -46,8 +46,8 @@ func note(now, before int64, against string, cell func(int64) Cell) Note {
 	}
 }
 
-// section is all about one currency.
-func (c *CurrencySales) section() Section {
+// section is all about one currency, which may be the only one.
+func (c *CurrencySales) section(isOnly bool) Section {
 	money := func(cents int64) Cell { return MoneyOf(cents, c.Currency) }
 	s := Section{Title: "Sales in " + c.Currency}
 	if c.IsCapped {
@@ -62,6 +62,9 @@ func (c *CurrencySales) section() Section {
 		c.averageFigure(money),
 		{Label: "Open", Value: money(c.Open.TotalCents), Notes: []Note{{Text: inOrders(c.Open.Orders)}}},
 		{Label: "Overdue", Value: money(c.Overdue.TotalCents), Notes: []Note{{Text: inOrders(c.Overdue.Orders)}}},
+	}
+	if isOnly { // its orders are all that there were, which is said above
+		s.Figures = append(s.Figures[:1], s.Figures[2:]...)
 	}
 	chart := &Chart{Title: fmt.Sprintf("Revenue by day, %s", c.Currency), Unit: money(0)}
 	byDay := Table{
