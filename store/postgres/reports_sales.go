@@ -58,6 +58,9 @@ const (
 		       and case o.status when 'shipped' then o.shipped_at else o.cancelled_at end >= $2
 		  ) s group by s.currency order by s.currency`
 
+	// A replica's data is as of what it has taken over, however late that is.
+	asOf = `select case when pg_is_in_recovery() then coalesce(pg_last_xact_replay_timestamp(), now()) else now() end`
+
 	// A customer is new on the day of the first order.
 	newCustomers = `
 		select d.day, count(distinct o.customer_id)
@@ -93,7 +96,7 @@ type salesQuery struct {
 
 func readSales(tx *gorm.DB, q salesQuery, rows *reports.SalesRows) (err error) {
 	from, until := q.period.Bounds[0], q.period.End()
-	if rows.AsOf, _, err = one(tx, func(row scanner) (t time.Time, err error) { return t, row.Scan(&t) }, "select now()"); err != nil {
+	if rows.AsOf, _, err = one(tx, func(row scanner) (t time.Time, err error) { return t, row.Scan(&t) }, asOf); err != nil {
 		return err
 	}
 	rows.Days, err = all(tx, func(row scanner) (r reports.SalesRow, err error) {
