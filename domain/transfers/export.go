@@ -117,6 +117,9 @@ func (x *Exports) Read(in ExportInput) (Export, error) {
 	if in.Fields != nil && len(in.Fields) == 0 {
 		bad("/fields", "min", "names no field; leave it out for all of them")
 	}
+	if len(in.Fields) > maxFields {
+		bad("/fields", "max", fmt.Sprintf("names more fields than %d", maxFields))
+	}
 	if at := slices.IndexFunc(in.Fields, func(name string) bool { return strings.Contains(name, ",") }); at >= 0 {
 		bad(fmt.Sprintf("/fields/%d", at), "fields", "is one name with a comma in it; name each field by itself")
 	}
@@ -146,6 +149,9 @@ func (x *Exports) Read(in ExportInput) (Export, error) {
 	}
 	return e, nil
 }
+
+// maxFields is how many fields may be named, as the input's tag says.
+const maxFields = 100
 
 // maxExport is how large an export's order may be: a job's arguments, less what is added to them.
 const maxExport = jobs.MaxArgs - 1<<10
