@@ -20,24 +20,24 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
-// Format is what an export is written as.
-type Format string
+// ExportFormat is what an export is written as.
+type ExportFormat string
 
 // The formats.
 const (
 	// CSV is RFC 4180 in UTF-8: a line of names, and then a line for each record.
-	CSV Format = "csv"
+	CSV ExportFormat = "csv"
 	// XLSX is an Office Open XML workbook (ECMA-376), with a sheet of its own for what belongs to the records.
-	XLSX Format = "xlsx"
+	XLSX ExportFormat = "xlsx"
 	// JSONL is a JSON object on each line, as the API answers it.
-	JSONL Format = "jsonl"
+	JSONL ExportFormat = "jsonl"
 )
 
-// Formats are all of them.
-func Formats() []Format { return []Format{CSV, XLSX, JSONL} }
+// ExportFormats are all of them.
+func ExportFormats() []ExportFormat { return []ExportFormat{CSV, XLSX, JSONL} }
 
 // ContentType is the media type of files in the format.
-func (f Format) ContentType() string {
+func (f ExportFormat) ContentType() string {
 	switch f {
 	case CSV:
 		return "text/csv"
@@ -51,8 +51,8 @@ func (f Format) ContentType() string {
 
 // ExportInput is what somebody asks for.
 type ExportInput struct {
-	Resource string `json:"resource" validate:"required" doc:"Whose records: the name of a list, such as customers." example:"customers"`
-	Format   Format `json:"format" validate:"required,oneof=csv xlsx jsonl" doc:"What the file is written as." example:"csv"`
+	Resource string       `json:"resource" validate:"required" doc:"Whose records: the name of a list, such as customers." example:"customers"`
+	Format   ExportFormat `json:"format" validate:"required,oneof=csv xlsx jsonl" doc:"What the file is written as." example:"csv"`
 	// Filter are a list's parameters by name. A list of values is the same as its values with commas between them.
 	Filter map[string]any `json:"filter" doc:"The parameters of the list that choose records: its filters by name, q and trashed. A value is text as in the list's query, a number, true, false, or a list of those."`
 	Fields []string       `json:"fields" validate:"max=100" doc:"The fields to write, in their order; all of them where it is left out." example:"[\"code\",\"name\"]"`
@@ -61,8 +61,8 @@ type ExportInput struct {
 
 // Export is an export as it was asked for. It is the arguments of the job that makes it.
 type Export struct {
-	Resource string `json:"resource"`
-	Format   Format `json:"format"`
+	Resource string       `json:"resource"`
+	Format   ExportFormat `json:"format"`
 	// Filter are parameters as they stand in a list's query.
 	Filter map[string]string `json:"filter,omitempty"`
 	Fields []string          `json:"fields,omitempty"`
@@ -111,7 +111,7 @@ func (x *Exports) Read(in ExportInput) (Export, error) {
 	if d == nil {
 		bad("/resource", "oneof", "must be one of: "+strings.Join(slices.Sorted(maps.Keys(x.definitions)), ", "))
 	}
-	if !slices.Contains(Formats(), in.Format) {
+	if !slices.Contains(ExportFormats(), in.Format) {
 		bad("/format", "oneof", "must be one of: csv, xlsx, jsonl")
 	}
 	if in.Fields != nil && len(in.Fields) == 0 {
@@ -127,7 +127,7 @@ func (x *Exports) Read(in ExportInput) (Export, error) {
 	for _, name := range slices.Sorted(maps.Keys(in.Filter)) {
 		text, problem := parameter(name, in.Filter[name])
 		if problem != "" {
-			bad("/filter/"+escaped(name), "value", problem)
+			bad("/filter/"+pointerTo(name), "value", problem)
 			continue
 		}
 		if e.Filter == nil {
@@ -198,12 +198,12 @@ func place(param string) string {
 	case "filters":
 		return "/filter"
 	default:
-		return "/filter/" + escaped(param)
+		return "/filter/" + pointerTo(param)
 	}
 }
 
-// escaped is a name as it stands in an RFC 6901 pointer.
-func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+// pointerTo is a name as it stands in an RFC 6901 pointer.
+func pointerTo(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
 
 // parameter is a value of a filter as it stands in a list's query.
 func parameter(name string, value any) (text, problem string) {

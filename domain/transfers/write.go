@@ -30,7 +30,7 @@ type pass struct {
 	write func(resource.Entity) error
 }
 
-func newRecordWriter(w io.Writer, format Format, d *resource.Definition, fields []string, at time.Time) (recordWriter, error) {
+func newRecordWriter(w io.Writer, format ExportFormat, d *resource.Definition, fields []string, at time.Time) (recordWriter, error) {
 	switch format {
 	case CSV:
 		return newCSVWriter(w, columnsOf(d, fields)), nil
@@ -59,7 +59,7 @@ func columnsOf(d *resource.Definition, names []string) []*resource.Field {
 	return columns
 }
 
-func namesOf(columns []*resource.Field) []string {
+func columnNames(columns []*resource.Field) []string {
 	names := make([]string, len(columns))
 	for i, f := range columns {
 		names[i] = f.Name
@@ -82,9 +82,9 @@ const (
 	booleanCell
 )
 
-// cellOf is a field's value in a table. What holds several values is JSON; nothing, be it null or a list without values,
+// asCell is a field's value in a table. What holds several values is JSON; nothing, be it null or a list without values,
 // is an empty cell.
-func cellOf(value any) (cell, error) {
+func asCell(value any) (cell, error) {
 	switch v := value.(type) {
 	case nil:
 		return cell{}, nil
@@ -125,7 +125,7 @@ func textOf(text string) cell {
 // a tab or a carriage return, is led by an apostrophe; so is one that begins with an apostrophe, so that Unguard knows
 // which one was added. (OWASP, "CSV Injection".)
 func Guard(text string) string {
-	if text != "" && strings.IndexByte(guarded, text[0]) >= 0 {
+	if text != "" && strings.IndexByte(formulaStarts, text[0]) >= 0 {
 		return "'" + text
 	}
 	return text
@@ -133,14 +133,14 @@ func Guard(text string) string {
 
 // Unguard takes off what Guard added.
 func Unguard(text string) string {
-	if len(text) > 1 && text[0] == '\'' && strings.IndexByte(guarded, text[1]) >= 0 {
+	if len(text) > 1 && text[0] == '\'' && strings.IndexByte(formulaStarts, text[1]) >= 0 {
 		return text[1:]
 	}
 	return text
 }
 
-// guarded are the first characters of texts that Guard changes.
-const guarded = "=+-@\t\r'"
+// formulaStarts are the first characters of texts that Guard changes.
+const formulaStarts = "=+-@\t\r'"
 
 // jsonOf is a value as the API writes it.
 func jsonOf(value any) (string, error) {

@@ -28,7 +28,7 @@ func (w *csvWriter) passes() []pass {
 
 func (w *csvWriter) header() error {
 	w.line = w.line[:0]
-	for _, name := range namesOf(w.columns) {
+	for _, name := range columnNames(w.columns) {
 		w.add(name)
 	}
 	return w.end()
@@ -37,7 +37,7 @@ func (w *csvWriter) header() error {
 func (w *csvWriter) record(e resource.Entity) error {
 	w.line = w.line[:0]
 	for _, f := range w.columns {
-		c, err := cellOf(f.Value(e))
+		c, err := asCell(f.Value(e))
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func newLineWriter(w io.Writer, d *resource.Definition, fields []string) *lineWr
 	l.encoder.SetEscapeHTML(false)
 	if fields != nil {
 		l.columns = columnsOf(d, fields)
-		l.names = namesOf(l.columns)
+		l.names = columnNames(l.columns)
 	}
 	return l
 }

@@ -3,6 +3,7 @@ package transfers
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/groundwork-saas/groundwork/domain/jobs"
@@ -22,25 +23,29 @@ type sheetWriter struct {
 }
 
 func newSheetWriter(b *book, d *resource.Definition, chosen []*resource.Field) *sheetWriter {
-	w := &sheetWriter{book: b, def: d, key: keyOf(d)}
-	hasKey := false
+	w := &sheetWriter{book: b, def: d}
 	for _, f := range chosen {
 		if f.Kind == resource.List {
 			w.lists = append(w.lists, f)
-			continue
+		} else {
+			w.columns = append(w.columns, f)
 		}
-		w.columns, hasKey = append(w.columns, f), hasKey || f == w.key
 	}
-	if len(w.lists) > 0 && !hasKey {
+	w.key = nameOf(d, w.lists)
+	if len(w.lists) > 0 && !slices.Contains(w.columns, w.key) {
 		w.columns = append([]*resource.Field{w.key}, w.columns...)
 	}
 	return w
 }
 
-// keyOf is what names a record to people: its first unique field that is never null, or its id.
-func keyOf(d *resource.Definition) *resource.Field {
+// nameOf is what names a record to people: its first unique field that is never null, or its id. No item of a list that it
+// is to stand beside has a field of that name.
+func nameOf(d *resource.Definition, lists []*resource.Field) *resource.Field {
+	isTaken := func(name string) bool {
+		return slices.ContainsFunc(lists, func(f *resource.Field) bool { return slices.Contains(listingOf(d, f).names, name) })
+	}
 	for i := range d.Fields {
-		if f := &d.Fields[i]; f.Unique && !f.Nullable {
+		if f := &d.Fields[i]; f.Unique && !f.Nullable && !isTaken(f.Name) {
 			return f
 		}
 	}
@@ -50,15 +55,15 @@ func keyOf(d *resource.Definition) *resource.Field {
 func (w *sheetWriter) passes() []pass {
 	all := []pass{{
 		doing: "writing",
-		begin: func() error { return w.book.sheet(w.def.Plural, namesOf(w.columns)) },
+		begin: func() error { return w.book.sheet(w.def.Plural, columnNames(w.columns)) },
 		write: w.record,
 	}}
 	for _, f := range w.lists {
-		items := itemsOf(w.def, f)
+		items := listingOf(w.def, f)
 		all = append(all, pass{
 			doing: "writing " + f.Name,
 			begin: func() error {
-				return w.book.sheet(w.sheetOf(f), append([]string{w.def.Name + "_" + w.key.Name}, items.names...))
+				return w.book.sheet(w.sheetOf(f), append([]string{w.key.Name}, items.names...))
 			},
 			write: func(e resource.Entity) error { return w.items(e, f, items) },
 		})
@@ -84,7 +89,7 @@ func (w *sheetWriter) record(e resource.Entity) error {
 	return w.book.row(w.cells)
 }
 
-func (w *sheetWriter) items(e resource.Entity, f *resource.Field, items items) error {
+func (w *sheetWriter) items(e resource.Entity, f *resource.Field, items listing) error {
 	list := reflect.ValueOf(f.Value(e))
 	for i := range list.Len() {
 		w.cells = w.cells[:0]
@@ -108,7 +113,7 @@ const maxCell = 32_767
 
 // add adds a cell. Text that no cell holds ends the export: a part of it would be imported as if it were all.
 func (w *sheetWriter) add(e resource.Entity, name string, value any) error {
-	c, err := cellOf(value)
+	c, err := asCell(value)
 	if err != nil {
 		return err
 	}
@@ -133,14 +138,14 @@ func units(text string) int {
 
 func (w *sheetWriter) close() error { return w.book.close() }
 
-// items are the fields of a list's items.
-type items struct {
+// listing is the fields of a list's items.
+type listing struct {
 	names []string
 	index []int
 }
 
-func itemsOf(d *resource.Definition, f *resource.Field) items {
-	var all items
+func listingOf(d *resource.Definition, f *resource.Field) listing {
+	var all listing
 	item := reflect.TypeOf(f.Value(d.New())).Elem()
 	for i := range item.NumField() {
 		field := item.Field(i)

@@ -208,7 +208,7 @@ func TestExport(t *testing.T) {
 	})
 	t.Run("leaves_nothing_where_it_is_cancelled_at_the_end", func(t *testing.T) {
 		t.Parallel()
-		for format, at := range map[transfers.Format]string{transfers.CSV: "writing", transfers.XLSX: "writing", transfers.JSONL: "storing"} {
+		for format, at := range map[transfers.ExportFormat]string{transfers.CSV: "writing", transfers.XLSX: "writing", transfers.JSONL: "storing"} {
 			x := newExporting(t, n)
 			ctx, cancel := context.WithCancel(t.Context())
 			run := x.attempt(x.ask(t, x.scope, transfers.ExportInput{Resource: "customers", Format: format}))
