@@ -168,7 +168,7 @@ func plain(v reflect.Value) any {
 		}
 		v = v.Elem()
 	}
-	switch v.Kind() { //nolint:exhaustive // the others are what they are, or JSON
+	switch v.Kind() {
 	case reflect.String:
 		return v.String()
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
