@@ -66,6 +66,9 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 		return nil, err
 	}
 	needs.Trash, needs.Expiries, needs.Notices = p.trash(), p.expiries(e.System, e.Desk), mails
+	if needs.Imports, err = p.imports(); err != nil {
+		return nil, err
+	}
 	needs.Webhooks = webhooks.NewCourier(endpoints, caller, p.now)
 	return jobs.Handlers(needs), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
+	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/domain/upkeep"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
@@ -23,6 +24,8 @@ type Needs struct {
 	// Processor and Events are what was received by webhook.
 	Processor *inbound.Processor
 	Events    *inbound.Events
+	// Imports brings records in from files.
+	Imports *transfers.Imports
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
@@ -32,6 +35,7 @@ func Handlers(needs Needs) []jobs.Handler {
 		ReplayInbound(needs.Events),
 		PurgeTrash(needs.Trash),
 		Expire(needs.Expiries),
+		Import(needs.Imports),
 	}
 	handlers = append(handlers, webhookHandlers(needs.Webhooks)...)
 	if needs.Notices != nil {
