@@ -163,7 +163,7 @@ func readHeader(t table, what string) (*header, error) {
 		case r.isBlank():
 			continue
 		case r.problem != nil:
-			return nil, badFile(r.problem.code, fmt.Sprintf("The first row of %s, which names the columns, %s.", what, r.problem.reason))
+			return nil, badFile("columns", fmt.Sprintf("The first row of %s, which names the columns, %s.", what, r.problem.reason))
 		}
 		return newHeader(what, r.cells)
 	}

@@ -20,7 +20,7 @@ const (
 	// maxDirectory is how large the list of the parts may be.
 	maxDirectory = 1 << 20
 	// A part that is larger than bombBytes and packed to less than one in bombRatio was made to do harm.
-	bombBytes = 512 << 20
+	bombBytes = 64 << 20
 	bombRatio = 400
 )
 

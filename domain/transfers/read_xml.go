@@ -143,8 +143,10 @@ func (m *markup) skip(end string) error {
 		switch {
 		case err == nil && string(last) == end:
 			return nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF):
 			return errMarkup
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
 		}
 	}
 }
@@ -152,16 +154,17 @@ func (m *markup) skip(end string) error {
 // readTag reads a tag behind its <. A > inside of a value ends it only where its quotes are closed.
 func (m *markup) readTag() (piece, error) {
 	var whole []byte
+	var quote byte
 	for {
 		if err := m.until('>'); err != nil {
 			return 0, errors.Join(errMarkup, err)
 		}
-		if whole == nil && isClosed(m.text) {
+		quote = quoteAfter(quote, m.text)
+		if whole == nil && quote == 0 {
 			whole = m.text
 			break
 		}
-		whole = append(whole, m.text...)
-		if isClosed(whole) {
+		if whole = append(whole, m.text...); quote == 0 {
 			break
 		}
 		if whole = append(whole, '>'); len(whole) > maxPiece {
@@ -181,9 +184,9 @@ func (m *markup) readTag() (piece, error) {
 	return startTag, nil
 }
 
-func isClosed(tag []byte) bool {
-	var quote byte
-	for _, b := range tag {
+// quoteAfter is the quotation mark that is open behind a text, before which quote was; 0 for none.
+func quoteAfter(quote byte, text []byte) byte {
+	for _, b := range text {
 		switch {
 		case quote == 0 && (b == '"' || b == '\''):
 			quote = b
@@ -191,7 +194,7 @@ func isClosed(tag []byte) bool {
 			quote = 0
 		}
 	}
-	return quote == 0
+	return quote
 }
 
 // local is a name without its prefix. Those that sheets are full of are not made anew each time.
