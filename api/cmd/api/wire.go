@@ -118,6 +118,9 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Jobs:      jobs.NewService(queue, tellCancel, now),
 		Files:     kept,
 		Exports:   transfers.NewExports(definitions, queue),
+		Imports: transfers.NewImports(transfers.ImportNeeds{
+			Resources: services, Files: kept, Store: postgres.NewImports(base.Router), Queue: queue, Jobs: queue,
+		}),
 		Webhooks: webhooks.NewService(webhooks.Needs{
 			Endpoints: hooks, Deliveries: hooks, Checker: caller, Validate: validator, Now: now,
 			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),

@@ -62,6 +62,7 @@ type Dependencies struct {
 	Inbound     Inbound
 	Files       *files.Service
 	Exports     *transfers.Exports
+	Imports     *transfers.Imports
 	Webhooks    *webhooks.Service
 	Identity    Identity
 	Idempotency idempotency.Store
@@ -148,6 +149,7 @@ func (a *API) table() []Route {
 	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
 	routes = append(routes, usageRoutes(a.deps.Files)...)
 	routes = append(routes, exportRoutes(a.deps.Exports)...)
+	routes = append(routes, importRoutes(a.deps.Imports)...)
 	return routes
 }
 

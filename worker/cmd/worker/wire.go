@@ -73,6 +73,7 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	needs.Imports = p.imports(kept)
 	needs.Exports = transfers.NewExporter(transfers.ExporterNeeds{
 		Definitions: catalog.All(), Store: postgres.NewExports(p.base.Router), Files: kept, Tell: jobs.MailExport(e.Tenants), Now: p.now,
 	})

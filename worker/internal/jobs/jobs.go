@@ -26,6 +26,8 @@ type Needs struct {
 	Events    *inbound.Events
 	// Exports makes files of records.
 	Exports *transfers.Exporter
+	// Imports brings records in from files.
+	Imports *transfers.Imports
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
@@ -36,6 +38,7 @@ func Handlers(needs Needs) []jobs.Handler {
 		PurgeTrash(needs.Trash),
 		Expire(needs.Expiries),
 		MakeExport(needs.Exports),
+		Import(needs.Imports),
 	}
 	handlers = append(handlers, webhookHandlers(needs.Webhooks)...)
 	if needs.Notices != nil {
