@@ -126,7 +126,7 @@ func sample() (*orders.Order, *orders.Order) {
 	return full, bare
 }
 
-func TestCSV(t *testing.T) {
+func TestWriteCSV(t *testing.T) {
 	t.Parallel()
 	full, bare := sample()
 	d := orders.Definition()
