@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/backfills"
 	domainjobs "github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/store/backend"
@@ -64,5 +65,10 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 	}
 	needs.Trash, needs.Expiries, needs.Notices = p.trash(), p.expiries(e.System, e.Desk), mails
 	needs.Webhooks = webhooks.NewCourier(endpoints, caller, p.now)
+	rows, err := postgres.NewBackfills(p.base.DB, postgres.ProductBackfills())
+	if err != nil {
+		return nil, err
+	}
+	needs.Backfills, needs.Now = backfills.NewService(rows, e.Tenants, p.now), p.now
 	return jobs.Handlers(needs), nil
 }
