@@ -29,7 +29,7 @@ type Config struct {
 	URL string
 
 	// LockTimeout is how long a statement may wait for a table that others use, and so the longest that it makes
-	// those behind it in the queue wait; then it steps back and tries again. Default 300 ms.
+	// those behind it in the queue wait; then it steps back and tries again. Default 200 ms.
 	LockTimeout time.Duration
 
 	// StatementTimeout is how long a statement may run that others may have to wait for; then it is cancelled, and its
@@ -56,7 +56,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("negative time: LockTimeout %s, Patience %s", c.LockTimeout, c.Patience)
 	}
 	if c.LockTimeout == 0 {
-		c.LockTimeout = 300 * time.Millisecond
+		c.LockTimeout = 200 * time.Millisecond
 	}
 	if c.StatementTimeout == 0 {
 		c.StatementTimeout = time.Minute

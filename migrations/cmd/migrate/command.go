@@ -34,7 +34,7 @@ Environment (each may also be given as NAME_FILE, the path of a file that holds 
   SYSTEM_DATABASE_PASSWORD     roles: the same for groundwork_system
   REPORTING_DATABASE_PASSWORD  roles: the same for groundwork_reporting
   MIGRATE_LOCK_TIMEOUT         up, down: how long a statement may wait for a table in use, before it steps back and
-                               is tried again (default 300ms)
+                               is tried again (default 200ms)
   MIGRATE_STATEMENT_TIMEOUT    up, down: how long a statement may run that others may have to wait for, before it is
                                cancelled and the migration has failed (default 1m)
   MIGRATE_PATIENCE             up, down: how long to try one migration again, and to wait for another process that
