@@ -139,6 +139,10 @@ check-lint: lint
 .PHONY: check-migrations
 check-migrations: migrate-lint
 
+.PHONY: check-upgrade
+check-upgrade: ## Run the last release's tests over the database of this version; or those of a commit: REF=<commit>
+	@.ci/check-upgrade $(REF)
+
 # What callers were promised: a change that could break one fails. Parameters that are not known are errors here, so that
 # taking one away is a break too, which oasdiff only warns of.
 .PHONY: check-openapi
@@ -169,6 +173,10 @@ CHAOS_FOR ?= 2m
 .PHONY: chaos
 chaos: ## Break all that jobs pass through, again and again, and count what was lost or done twice: CHAOS_FOR=10m
 	@go run ./worker/cmd/chaos -for "$(CHAOS_FOR)" $(CHAOS_FLAGS)
+
+.PHONY: migrate-show
+migrate-show: ## Change the schema of 2,000,000 rows under load, and count what requests noticed of it
+	@go run ./worker/cmd/schemashow $(SHOW_FLAGS)
 
 .PHONY: bench-jobs
 bench-jobs: ## Measure jobs beside bare gocraft/work, asynq and River (see: go run ./worker/cmd/benchjobs -help)
