@@ -49,7 +49,7 @@ func TestRules(t *testing.T) {
 	t.Parallel()
 	// How many statements, or markers, of its refused.sql a rule refuses.
 	refuses := map[string]int{
-		"volatile-default": 3, "rename": 3, "drop": 3, "constraint-not-valid": 3, "index-concurrently": 2, "no-transaction": 2,
+		"volatile-default": 3, "set-not-null": 2, "rename": 3, "drop": 3, "constraint-not-valid": 3, "index-concurrently": 2, "no-transaction": 2,
 		"resumable": 3, "data-change": 4, "rewrite": 3, "tenant-table": 7, "marker": 6,
 	}
 	named := map[string]bool{}
@@ -61,7 +61,7 @@ func TestRules(t *testing.T) {
 			require.NoError(t, err)
 			own := 0
 			for _, f := range found {
-				assert.Equal(t, "9002_example.sql", f.File)
+				assert.Contains(t, f.File, "_example.sql")
 				assert.Positive(t, f.Line)
 				assert.NotEmpty(t, f.Problem)
 				assert.NotEmpty(t, f.Way)

@@ -10,6 +10,7 @@ func (c *checker) alterTable(s *statement, alter alterTable) {
 	if alter.Object != "OBJECT_TABLE" {
 		return // an index that is attached, a view's options
 	}
+	c.dropsFirst(table, alter.Commands)
 	for _, each := range alter.Commands {
 		command := as[alterCommand](each)
 		c.noteProtection(table, command.Subtype)
@@ -22,6 +23,16 @@ func (c *checker) alterTable(s *statement, alter alterTable) {
 	}
 	if c.isOld(table) && keepsReadersOut(alter.Commands) {
 		c.lock(s, table)
+	}
+}
+
+// dropsFirst forgets the checks that a statement drops: PostgreSQL drops before it does anything else, wherever in the
+// statement it stands, and SET NOT NULL cannot take their word any more.
+func (c *checker) dropsFirst(table string, commands []node) {
+	for _, each := range commands {
+		if command := as[alterCommand](each); command.Subtype == "AT_DropConstraint" {
+			delete(c.schema.notNull, table+"."+c.schema.checks[table+"."+command.Name])
+		}
 	}
 }
 

@@ -124,6 +124,8 @@ func (s *show) apply(ctx context.Context, dir string, c change) error {
 	if err := service.Start(ctx, c.backfill); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.fillFor)
+	defer cancel()
 	told := time.Now()
 	_, err = service.Work(ctx, c.backfill, func(r backfills.Run) {
 		if time.Since(told) > 30*time.Second {

@@ -23,6 +23,7 @@ import (
 type options struct {
 	rows, clients, rate int
 	calm                time.Duration
+	fillFor             time.Duration
 	most                time.Duration
 	out                 string
 }
@@ -33,10 +34,11 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 16, "clients, each with a connection of its own")
 	flag.IntVar(&o.rate, "rate", 100, "requests a second, of all clients: reads by id, lists, changes and creates")
 	flag.DurationVar(&o.calm, "calm", 20*time.Second, "how long requests are counted before the first change, to compare with")
+	flag.DurationVar(&o.fillFor, "backfill-for", 20*time.Minute, "how long the backfill may take; then it is no success")
 	flag.DurationVar(&o.most, "most", 500*time.Millisecond, "how long a request may take")
 	flag.StringVar(&o.out, "out", "", "a file for the table, beside the standard output")
 	flag.Parse()
-	if flag.NArg() > 0 || o.rows < 1000 || o.rows > 20_000_000 || o.clients < 1 || o.clients > 256 || o.rate < 1 || o.rate > 10_000 || o.calm < 0 || o.most <= 0 {
+	if flag.NArg() > 0 || o.rows < 1000 || o.rows > 20_000_000 || o.clients < 1 || o.clients > 256 || o.rate < 1 || o.rate > 10_000 || o.calm < 0 || o.most <= 0 || o.fillFor <= 0 {
 		fmt.Fprintln(os.Stderr, "schemashow: -rows is 1,000 to 20,000,000, -clients 1 to 256, -rate 1 to 10,000, and there are no other arguments; see -help")
 		os.Exit(2)
 	}
