@@ -171,6 +171,7 @@ func (s *Backfills) StepBackfill(ctx context.Context, name string, limit int) (s
 	}
 	session := controlSession(&from.tenant)
 	session.indexed = true
+	session.hasty = true // a batch that PostgreSQL loses when it dies is lost with its progress, and done again
 	err = s.db.inTx(ctx, session, nil, func(ctx context.Context) error {
 		tx := s.db.with(ctx, session)
 		now, err := backfillAt(tx, name, "for no key update")

@@ -62,18 +62,18 @@ func (s *show) change(ctx context.Context) (*results, error) {
 	err := s.measure(ctx, r, "no change, to compare with", func(ctx context.Context) error { return sleep(ctx, s.calm) })
 	for _, c := range changes() {
 		if err != nil {
-			return nil, err
+			return r, err
 		}
 		err = s.measure(ctx, r, c.name, func(ctx context.Context) error { return s.apply(ctx, migrationsDir, c) })
 	}
+	r.after = machineLoad()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	stop()
 	if err := <-read; err != nil {
-		return nil, err
+		return r, err
 	}
-	r.after = machineLoad()
 	return r, s.check(ctx)
 }
 
@@ -81,10 +81,12 @@ func (s *show) measure(ctx context.Context, r *results, name string, act func(co
 	p := &phase{name: name}
 	s.load.begin(p)
 	began := time.Now()
-	if err := act(ctx); err != nil {
+	err := act(ctx)
+	p.took = time.Since(began)
+	if err != nil {
+		r.phases = append(r.phases, p)
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	p.took = time.Since(began)
 	if err := sleep(ctx, 2*time.Second); err != nil { // what waits yet counts, too
 		return err
 	}
@@ -127,12 +129,13 @@ func (s *show) apply(ctx context.Context, dir string, c change) error {
 	ctx, cancel := context.WithTimeout(ctx, s.fillFor)
 	defer cancel()
 	told := time.Now()
-	_, err = service.Work(ctx, c.backfill, func(r backfills.Run) {
+	done, err := service.Work(ctx, c.backfill, func(r backfills.Run) {
 		if time.Since(told) > 30*time.Second {
 			s.say("  backfill: %d of %d rows", r.Looked, r.Expected)
 			told = time.Now()
 		}
 	})
+	s.say("  backfill: %d rows looked at, %d changed", done.Looked, done.Changed)
 	return err
 }
 

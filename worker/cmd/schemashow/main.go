@@ -94,18 +94,18 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	results, err := s.change(ctx)
-	if err != nil {
+	if results == nil {
 		return err
 	}
 	table, noticed := results.markdown(o)
 	fmt.Fprint(os.Stdout, table)
 	if o.out != "" {
-		if err := os.WriteFile(o.out, []byte(table), 0o600); err != nil {
-			return fmt.Errorf("write the table: %w", err)
+		if failed := os.WriteFile(o.out, []byte(table), 0o600); failed != nil {
+			return errors.Join(err, fmt.Errorf("write the table: %w", failed))
 		}
 	}
 	if noticed {
-		return errNoticed
+		return errors.Join(err, errNoticed)
 	}
-	return nil
+	return err
 }
