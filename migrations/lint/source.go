@@ -43,6 +43,7 @@ type syntaxError struct {
 	err  error
 }
 
+// Error is what PostgreSQL said.
 func (e *syntaxError) Error() string { return e.err.Error() }
 
 var (
