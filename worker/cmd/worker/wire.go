@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/backfills"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	domainjobs "github.com/groundwork-saas/groundwork/domain/jobs"
@@ -77,6 +78,11 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 	needs.Exports = transfers.NewExporter(transfers.ExporterNeeds{
 		Definitions: catalog.All(), Store: postgres.NewExports(p.base.Router), Files: kept, Tell: jobs.MailExport(e.Tenants), Now: p.now,
 	})
+	rows, err := postgres.NewBackfills(p.base.DB, postgres.ProductBackfills())
+	if err != nil {
+		return nil, err
+	}
+	needs.Backfills, needs.Now = backfills.NewService(rows, e.Tenants, p.now), p.now
 	return jobs.Handlers(needs), nil
 }
 

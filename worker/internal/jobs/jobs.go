@@ -5,6 +5,9 @@
 package jobs
 
 import (
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/backfills"
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
@@ -28,6 +31,9 @@ type Needs struct {
 	Exports *transfers.Exporter
 	// Imports brings records in from files.
 	Imports *transfers.Imports
+	// Backfills change rows after a migration.
+	Backfills *backfills.Service
+	Now       func() time.Time
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
@@ -39,6 +45,7 @@ func Handlers(needs Needs) []jobs.Handler {
 		Expire(needs.Expiries),
 		MakeExport(needs.Exports),
 		Import(needs.Imports),
+		Backfill(needs.Backfills, needs.Now),
 	}
 	handlers = append(handlers, webhookHandlers(needs.Webhooks)...)
 	if needs.Notices != nil {
