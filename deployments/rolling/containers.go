@@ -36,8 +36,8 @@ func openContainers(ctx context.Context, o options) (_ site, err error) {
 	if err != nil {
 		return c, err
 	}
-	// Two that follow each other are of one kind, as when a new version is rolled out.
-	kinds := []string{"api", "intake", "worker-critical", "worker-default", "worker-webhooks", "worker-transfers", "worker-reports", "scheduler"}
+	// Those that follow each other are of one kind, as when a new version is rolled out.
+	kinds := []string{"api-1", "api-2", "intake-1", "intake-2", "worker-critical", "worker-default", "worker-webhooks", "worker-transfers", "worker-reports", "scheduler"}
 	found := map[string][]string{}
 	for line := range strings.Lines(listed) {
 		kind, name, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -47,7 +47,7 @@ func openContainers(ctx context.Context, o options) (_ site, err error) {
 		slices.Sort(found[kind])
 		c.names = append(c.names, found[kind]...)
 	}
-	if len(found["api"]) < 2 || len(found["intake"]) < 2 {
+	if len(found["api-1"]) == 0 || len(found["api-2"]) == 0 || len(found["intake-1"]) == 0 || len(found["intake-2"]) == 0 {
 		return c, errors.New("two of the API and of the intake must run; start the stack with: docker compose up -d")
 	}
 	if c.options.authority == "" {

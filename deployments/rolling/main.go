@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"time"
@@ -25,6 +26,8 @@ type options struct {
 	target, authority string
 	// receiver is where the stack's webhooks reach this program, with compose: host:port.
 	receiver string
+	// during is a program that is run under the load in the place of restarts; "" for none.
+	during   string
 	patience time.Duration
 }
 
@@ -50,6 +53,7 @@ func main() {
 	flag.StringVar(&o.target, "target", "https://localhost", "with -compose: the stack's origin")
 	flag.StringVar(&o.authority, "authority", "", "with -compose: a file with the certificate of the authority that is to be believed; the balancer's own where it is left out")
 	flag.StringVar(&o.receiver, "receiver", "", "with -compose: host:port of this machine, as containers reach it; WEBHOOK_ALLOW must name it")
+	flag.StringVar(&o.during, "during", "", "with -compose: a program to run under the load in the place of restarts, such as deployments/rollout")
 	flag.DurationVar(&o.patience, "patience", 2*time.Minute, "how long jobs may take to end afterwards")
 	flag.Parse()
 
@@ -90,7 +94,11 @@ func run(ctx context.Context, o options) (v verdict, err error) {
 	loading, stopLoad := context.WithCancel(ctx)
 	defer stopLoad()
 	done := l.start(loading)
-	err = roll(ctx, s, l, o.rounds)
+	if o.during != "" {
+		err = runDuring(ctx, o.during)
+	} else {
+		err = roll(ctx, s, l, o.rounds)
+	}
 	stopLoad()
 	<-done
 	if err != nil {
@@ -124,6 +132,20 @@ func roll(ctx context.Context, s site, l *load, rounds int) error {
 		}
 	}
 	return wait(ctx, pause)
+}
+
+// runDuring runs a program, with some seconds of load before and after it.
+func runDuring(ctx context.Context, program string) error {
+	const margin = 3 * time.Second
+	if err := wait(ctx, margin); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program) //nolint:gosec // whoever calls names it
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("run %s: %w", program, err)
+	}
+	return wait(ctx, margin)
 }
 
 func wait(ctx context.Context, d time.Duration) error {

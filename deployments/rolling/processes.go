@@ -286,7 +286,7 @@ func (p *processes) startCaddy(ctx context.Context, caddy string) error {
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir, "XDG_DATA_HOME=" + p.dir, "XDG_CONFIG_HOME=" + p.dir,
 		"SITE_ADDRESS=localhost:" + strconv.Itoa(p.https), "HTTP_PORT=" + strconv.Itoa(plain), "CADDY_ADMIN=" + proc.Local(admin),
-		"UPSTREAMS=listed", "API_UPSTREAMS=" + all(p.ports.api), "INTAKE_UPSTREAMS=" + all(p.ports.intake),
+		"API_UPSTREAMS=" + all(p.ports.api), "INTAKE_UPSTREAMS=" + all(p.ports.intake),
 		"API_OPS_PORT=" + strconv.Itoa(p.ports.apiOps), "INTAKE_OPS_PORT=" + strconv.Itoa(p.ports.intakeOps),
 	}
 	if err := p.run(ctx, "caddy", cmd); err != nil {
