@@ -37,6 +37,15 @@ run: ## Bring up the whole product on this machine: PostgreSQL, Redis, migration
 demo: ## Take a tour of a running stack, with real data
 	@go run ./deployments/demo
 
+.PHONY: secrets
+secrets: ## Make the secrets that docker-compose.yml wants and that are missing, in ./secrets
+	@go run ./deployments/secrets
+
+# What images are stamped with, where git knows it.
+.PHONY: images
+images: ## Build the images of docker-compose.yml, stamped with version and commit
+	@VERSION="$$(git describe --tags --always --dirty)" REVISION="$$(git rev-parse HEAD)" docker compose --profile operator build
+
 .PHONY: seed
 seed: ## Put sample data into a running stack's demo tenant
 	@go run ./deployments/demo -seed
@@ -177,6 +186,11 @@ chaos: ## Break all that jobs pass through, again and again, and count what was 
 .PHONY: migrate-show
 migrate-show: ## Change the schema of 2,000,000 rows under load, and count what requests noticed of it
 	@go run ./worker/cmd/schemashow $(SHOW_FLAGS)
+
+# What else it can be told: go run ./deployments/rolling -help
+.PHONY: rolling
+rolling: ## Restart every process in turn behind the balancer while it is used, and count what failed; needs caddy
+	@go run ./deployments/rolling $(ROLLING_FLAGS)
 
 .PHONY: bench-jobs
 bench-jobs: ## Measure jobs beside bare gocraft/work, asynq and River (see: go run ./worker/cmd/benchjobs -help)
