@@ -5,10 +5,14 @@
 package jobs
 
 import (
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/backfills"
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
 	"github.com/groundwork-saas/groundwork/domain/reports"
+	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/domain/upkeep"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
@@ -26,6 +30,13 @@ type Needs struct {
 	Events    *inbound.Events
 	// Reports makes what is reported each night.
 	Reports *reports.Service
+	// Exports makes files of records.
+	Exports *transfers.Exporter
+	// Imports brings records in from files.
+	Imports *transfers.Imports
+	// Backfills change rows after a migration.
+	Backfills *backfills.Service
+	Now       func() time.Time
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
@@ -35,6 +46,9 @@ func Handlers(needs Needs) []jobs.Handler {
 		ReplayInbound(needs.Events),
 		PurgeTrash(needs.Trash),
 		Expire(needs.Expiries),
+		MakeExport(needs.Exports),
+		Import(needs.Imports),
+		Backfill(needs.Backfills, needs.Now),
 	}
 	handlers = append(handlers, webhookHandlers(needs.Webhooks)...)
 	handlers = append(handlers, reportHandlers(needs.Reports)...)

@@ -22,6 +22,7 @@ func Mail(n *notices.Service) []jobs.Handler {
 		jobs.Handle(n.APIKeyCreated),
 		jobs.Handle(n.WebhookDisabled),
 		jobs.Handle(n.Report),
+		jobs.Handle(n.ExportReady),
 	}
 }
 
