@@ -37,6 +37,15 @@ run: ## Bring up the whole product on this machine: PostgreSQL, Redis, migration
 demo: ## Take a tour of a running stack, with real data
 	@go run ./deployments/demo
 
+.PHONY: secrets
+secrets: ## Make the secrets that docker-compose.yml wants and that are missing, in ./secrets
+	@go run ./deployments/secrets
+
+# What images are stamped with, where git knows it.
+.PHONY: images
+images: ## Build the images of docker-compose.yml, stamped with version and commit
+	@VERSION="$$(git describe --tags --always --dirty)" REVISION="$$(git rev-parse HEAD)" docker compose --profile operator build
+
 .PHONY: seed
 seed: ## Put sample data into a running stack's demo tenant
 	@go run ./deployments/demo -seed
@@ -44,6 +53,10 @@ seed: ## Put sample data into a running stack's demo tenant
 .PHONY: migrate
 migrate: ## Bring the database of MIGRATE_DATABASE_URL to this version (see: go run ./migrations/cmd/migrate --help)
 	@go run ./migrations/cmd/migrate up
+
+.PHONY: migrate-lint
+migrate-lint: ## Judge the migrations: what would hold up or break a running product is refused, with the safe way
+	@go run ./migrations/cmd/lint
 
 .PHONY: bench
 bench: ## Measure the API beside a hand-written handler and pgbench (see: go run ./deployments/bench -help)
@@ -101,7 +114,7 @@ client-ts: ## Generate and compile the TypeScript client, and take its tour at A
 ## Prove
 
 # Each check by its name: `make check-lint` repeats one of them alone.
-CHECKS := requirements format alone lint openapi tests
+CHECKS := requirements format alone lint migrations openapi tests
 
 .PHONY: verify
 verify: ## Do what CI does: requirements, format, each module alone, lint, the API's promises, tests with the race detector; skips fail
@@ -131,6 +144,13 @@ check-alone:
 
 .PHONY: check-lint
 check-lint: lint
+
+.PHONY: check-migrations
+check-migrations: migrate-lint
+
+.PHONY: check-upgrade
+check-upgrade: ## Run the last release's tests over the database of this version; or those of a commit: REF=<commit>
+	@.ci/check-upgrade $(REF)
 
 # What callers were promised: a change that could break one fails. Parameters that are not known are errors here, so that
 # taking one away is a break too, which oasdiff only warns of.
@@ -162,6 +182,15 @@ CHAOS_FOR ?= 2m
 .PHONY: chaos
 chaos: ## Break all that jobs pass through, again and again, and count what was lost or done twice: CHAOS_FOR=10m
 	@go run ./worker/cmd/chaos -for "$(CHAOS_FOR)" $(CHAOS_FLAGS)
+
+.PHONY: migrate-show
+migrate-show: ## Change the schema of 2,000,000 rows under load, and count what requests noticed of it
+	@go run ./worker/cmd/schemashow $(SHOW_FLAGS)
+
+# What else it can be told: go run ./deployments/rolling -help
+.PHONY: rolling
+rolling: ## Restart every process in turn behind the balancer while it is used, and count what failed; needs caddy
+	@go run ./deployments/rolling $(ROLLING_FLAGS)
 
 .PHONY: bench-jobs
 bench-jobs: ## Measure jobs beside bare gocraft/work, asynq and River (see: go run ./worker/cmd/benchjobs -help)

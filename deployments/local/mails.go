@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/deployments/internal/standin"
 	"github.com/groundwork-saas/groundwork/platform/devstack/mailsink"
 )
 
@@ -18,7 +19,7 @@ func (s *stack) startMails(ctx context.Context) error {
 	if s.smtpURL != "" {
 		return nil
 	}
-	app, err := standIn(s.addresses["API_ADDR"].origin())
+	app, err := standin.Handler(s.addresses["API_ADDR"].origin())
 	if err != nil {
 		return err
 	}

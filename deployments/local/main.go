@@ -2,7 +2,7 @@
 //
 // It owns what a developer's machine lacks: a private PostgreSQL and Redis, the secrets, the migrations, the processes' start
 // and end, and a demo tenant. It builds and runs the same programs as production does and knows them by their
-// environment and their HTTP interface only. It is never a part of a deployment: see deployments/compose for that.
+// environment and their HTTP interface only. It is never a part of a deployment: see docker-compose.yml for that.
 package main
 
 import (

@@ -147,6 +147,9 @@ func (s *stack) environmentOf(p program) ([]string, error) {
 	if s.variables["WEBHOOK_ALLOW"] == "" {
 		own["WEBHOOK_ALLOW"] = "127.0.0.0/8" // receivers on this machine
 	}
+	if s.variables["SHUTDOWN_DELAY"] == "" {
+		own["SHUTDOWN_DELAY"] = "0s" // there is no balancer to wait for
+	}
 	if s.variables["INTAKE_URL"] == "" {
 		own["INTAKE_URL"] = s.addresses["INTAKE_ADDR"].origin()
 	}

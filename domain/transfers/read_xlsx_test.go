@@ -16,7 +16,7 @@ import (
 )
 
 // book is a workbook of one sheet, whose parts a test may replace.
-func book(tb testing.TB, sheet string, replaced map[string]string) []byte {
+func bookOf(tb testing.TB, sheet string, replaced map[string]string) []byte {
 	tb.Helper()
 	parts := map[string]string{
 		"_rels/.rels":     `<Relationships><Relationship Id="r" Type="http://x/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
@@ -62,7 +62,7 @@ func readBook(tb testing.TB, file []byte, sheet string) ([]string, error) {
 
 func TestWorkbook(t *testing.T) {
 	t.Parallel()
-	rows, err := readBook(t, book(t, `<row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1" t="inlineStr"><is><t>a &lt; b &#x263A;</t></is></c></row>`+
+	rows, err := readBook(t, bookOf(t, `<row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1" t="inlineStr"><is><t>a &lt; b &#x263A;</t></is></c></row>`+
 		`<row r="3" spans="1:3"><c r="A3" t="s"><v>1</v></c><c r="B3" s="1"><v>45000.5</v></c><c r="C3" s="3"><v>0.15000000000000002</v></c></row>`+
 		`<row r="4"/><row r="5"><c t="b"><v>1</v></c><c s="2"><v>45000</v></c><c t="str"><f>A1&amp;"&lt;"</f><v><![CDATA[<x>]]></v></c></row>`+
 		`<row><c r="B6" t="e"><v>#REF!</v></c></row><row><c r="A7"><v>1E-3</v></c></row>`, nil), "people & MORE")
@@ -94,16 +94,16 @@ func TestWorkbook_that_is_hostile(t *testing.T) {
 		want string
 	}{
 		"no zip":           {[]byte("PK\x03\x04 and no more"), "its packing is broken"},
-		"no workbook":      {book(t, row, map[string]string{"xl/workbook.xml": ""}), "is missing"},
-		"billion laughs":   {book(t, row, map[string]string{"xl/sharedStrings.xml": `<!DOCTYPE x [<!ENTITY a "ha">]><sst><si><t>&a;</t></si></sst>`}), "document type"},
-		"unknown entity":   {book(t, `<row><c t="inlineStr"><is><t>&lol;</t></is></c></row>`, nil), `the entity "lol"`},
-		"long text":        {book(t, `<row><c t="inlineStr"><is><t>`+strings.Repeat("x", maxPiece+1)+`</t></is></c></row>`, nil), "longer than"},
-		"long tag":         {book(t, `<row><c x="`+strings.Repeat("<>", maxPiece)+`"></c></row>`, nil), "longer than"},
-		"long row":         {book(t, `<row>`+strings.Repeat(`<c t="str"><v>`+strings.Repeat("x", 30_000)+`</v></c>`, 40)+`</row>`, nil), "longer than"},
-		"a text not there": {book(t, `<row><c t="s"><v>7</v></c></row>`, nil), "text 7, which is not there"},
-		"rows backwards":   {book(t, `<row r="5"/><row r="4"/>`, nil), "does not stand behind row 5"},
-		"cut off":          {book(t, row+`</sheetData>`, map[string]string{"xl/worksheets/sheet1.xml": `<worksheet><sheetData><row><c><v>1`}), "XML is broken"},
-		"no number":        {book(t, `<row><c><v>NaN</v></c></row>`, nil), "XML is broken"},
+		"no workbook":      {bookOf(t, row, map[string]string{"xl/workbook.xml": ""}), "is missing"},
+		"billion laughs":   {bookOf(t, row, map[string]string{"xl/sharedStrings.xml": `<!DOCTYPE x [<!ENTITY a "ha">]><sst><si><t>&a;</t></si></sst>`}), "document type"},
+		"unknown entity":   {bookOf(t, `<row><c t="inlineStr"><is><t>&lol;</t></is></c></row>`, nil), `the entity "lol"`},
+		"long text":        {bookOf(t, `<row><c t="inlineStr"><is><t>`+strings.Repeat("x", maxPiece+1)+`</t></is></c></row>`, nil), "longer than"},
+		"long tag":         {bookOf(t, `<row><c x="`+strings.Repeat("<>", maxPiece)+`"></c></row>`, nil), "longer than"},
+		"long row":         {bookOf(t, `<row>`+strings.Repeat(`<c t="str"><v>`+strings.Repeat("x", 30_000)+`</v></c>`, 40)+`</row>`, nil), "longer than"},
+		"a text not there": {bookOf(t, `<row><c t="s"><v>7</v></c></row>`, nil), "text 7, which is not there"},
+		"rows backwards":   {bookOf(t, `<row r="5"/><row r="4"/>`, nil), "does not stand behind row 5"},
+		"cut off":          {bookOf(t, row+`</sheetData>`, map[string]string{"xl/worksheets/sheet1.xml": `<worksheet><sheetData><row><c><v>1`}), "XML is broken"},
+		"no number":        {bookOf(t, `<row><c><v>NaN</v></c></row>`, nil), "XML is broken"},
 	} {
 		_, err := readBook(t, c.file, "")
 		assert.True(t, fault.Is(err, "import.format"), "%s: %v", name, err)
@@ -113,7 +113,7 @@ func TestWorkbook_that_is_hostile(t *testing.T) {
 		"far columns":       `<row r="1"><c r="ZZZ1"><v>1</v></c></row>`,
 		"columns backwards": `<row r="1"><c r="C1"><v>1</v></c><c r="A1"><v>1</v></c></row>`,
 	} {
-		rows, err := readBook(t, book(t, sheet+many, nil), "")
+		rows, err := readBook(t, bookOf(t, sheet+many, nil), "")
 		require.NoError(t, err, name)
 		assert.Contains(t, rows[0], "!columns", name)
 		assert.Len(t, rows, 11, name)
@@ -121,8 +121,8 @@ func TestWorkbook_that_is_hostile(t *testing.T) {
 }
 
 // A sheet that was packed to a thousandth is given up, in no memory to speak of.
+//nolint:paralleltest // it counts what is allocated: nobody else may run
 func TestWorkbook_that_is_a_bomb(t *testing.T) {
-	t.Parallel()
 	var file bytes.Buffer
 	w := zip.NewWriter(&file)
 	for name, content := range map[string]string{

@@ -425,7 +425,8 @@ func TestNewSender_refuses_what_is_no_server(t *testing.T) {
 	from := mail.Address{Email: "no-reply@example.com"}
 	for _, bad := range []string{
 		"", "localhost:25", "http://mail.example.com", "smtp://", "smtp://user:pa/ss@host:587", "smtp://host:0", "smtp://host:99999",
-		"smtp://host/path", "smtp://host?tls=off", "smtp://user:p%zz@host",
+		"smtp://host/path", "smtp://host?tls=off", "smtp://host?starttls=never&a=b",
+		"smtp://user:password@host?starttls=never", "smtps://host?starttls=never", "smtp://user:p%zz@host",
 	} {
 		_, err := mail.NewSender(mail.Config{URL: bad, From: from})
 		require.Error(t, err, bad)

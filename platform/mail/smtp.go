@@ -25,7 +25,8 @@ const farewell = time.Second
 // Config says where mails go out.
 type Config struct {
 	// URL is the server: smtp://user:password@host:587, where STARTTLS is required, or smtps://…:465, which is encrypted
-	// from its first byte. User and password are percent-encoded, and left out where the server asks for none.
+	// from its first byte. User and password are percent-encoded, and left out where the server asks for none. A server in
+	// one's own network that has no STARTTLS is smtp://host:25?starttls=never, without a password.
 	URL string
 	// From is the sender of mails that name none.
 	From Address
@@ -45,6 +46,7 @@ type Sender struct {
 	host     string
 	port     int
 	implicit bool // TLS from the first byte
+	never    bool // no TLS at all
 	user     string
 	password string
 }
@@ -55,10 +57,13 @@ func NewSender(config Config) (*Sender, error) {
 	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"smtp", "smtps"}, u.Scheme) {
 		return nil, errors.New("is not an SMTP server; write it as smtp://user:password@host:587 or smtps://user:password@host:465")
 	}
-	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
+	s := &Sender{config: config, host: u.Hostname(), port: 587, implicit: u.Scheme == "smtps", never: u.RawQuery == "starttls=never"}
+	if (u.Path != "" && u.Path != "/") || (u.RawQuery != "" && !s.never) || u.Fragment != "" {
 		return nil, errors.New("has something behind the port; a special character in the password is written with %, such as %2F for /")
 	}
-	s := &Sender{config: config, host: u.Hostname(), port: 587, implicit: u.Scheme == "smtps"}
+	if s.never && (s.implicit || u.User != nil) {
+		return nil, errors.New("says starttls=never, which goes with smtp:// and without a password only: anybody on the way could read it")
+	}
 	if s.implicit {
 		s.port = 465
 	}
@@ -134,7 +139,10 @@ func (s *Sender) line(ctx context.Context, plain bool) (*line, error) {
 	}
 	trust.ServerName = s.host
 	policy := gomail.TLSMandatory
-	if s.implicit || s.config.AllowPlain {
+	switch {
+	case s.never:
+		policy = gomail.NoTLS
+	case s.implicit, s.config.AllowPlain:
 		policy = gomail.TLSOpportunistic
 	}
 	options := []gomail.Option{

@@ -8,14 +8,14 @@ package metrics
 import (
 	"database/sql"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/groundwork-saas/groundwork/platform/build"
 )
 
 // New returns a registry that measures the process, the Go runtime and which build it is.
@@ -35,17 +35,8 @@ func Handler(registry *prometheus.Registry) http.Handler {
 }
 
 func buildInfo(process string) prometheus.Collector {
-	labels := prometheus.Labels{"process": process, "version": "unknown", "revision": "unknown", "go": runtime.Version()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			labels["version"] = info.Main.Version
-		}
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				labels["revision"] = setting.Value
-			}
-		}
-	}
+	info := build.Read()
+	labels := prometheus.Labels{"process": process, "version": info.Version, "revision": info.Revision, "go": info.Go}
 	gauge := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "groundwork_build_info", Help: "Always 1; its labels say which build this is.", ConstLabels: labels,
 	})

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundwork-saas/groundwork/platform/config"
+	"github.com/groundwork-saas/groundwork/platform/logging"
+	"github.com/groundwork-saas/groundwork/platform/ops"
 	"github.com/groundwork-saas/groundwork/platform/seal"
 	"github.com/groundwork-saas/groundwork/store/databasetest"
 )
@@ -18,12 +22,13 @@ import (
 type testSettings struct {
 	config.Common
 
+	OpsAddr config.Address `env:"OPS_ADDR" default:":1" help:"The ops port."`
 	Color string `env:"COLOR" default:"red" help:"A color."`
 }
 
 func TestStart(t *testing.T) {
 	t.Parallel()
-	program := Program{Name: "painter", Summary: "paints", Now: time.Now}
+	program := Program{Name: "painter", Summary: "paints", OpsAddr: "OPS_ADDR", Now: time.Now}
 	never := func(context.Context, *testSettings, *Process) error { return errors.New("it was served") }
 
 	t.Run("shows_the_help_and_opens_nothing", func(t *testing.T) {
@@ -33,6 +38,28 @@ func TestStart(t *testing.T) {
 		assert.Contains(t, out.String(), "painter: paints")
 		assert.Contains(t, out.String(), "COLOR")
 		assert.Contains(t, out.String(), "DATABASE_URL_FILE")
+	})
+	t.Run("says_which_build_it_is", func(t *testing.T) {
+		t.Parallel()
+		var out bytes.Buffer
+		require.NoError(t, start(program, surroundings{args: []string{"version"}, out: &out}, never))
+		assert.Contains(t, out.String(), ", commit ")
+	})
+	t.Run("asks_the_process_beside_it_whether_it_is_ready", func(t *testing.T) {
+		t.Parallel()
+		check := surroundings{args: []string{"healthcheck"}}
+		require.ErrorContains(t, start(program, check, never), "127.0.0.1:1: connect: connection refused", "the default's port")
+
+		server := ops.New(ops.Config{Addr: "127.0.0.1:0", Registry: prometheus.NewRegistry(), Log: logging.New(logging.Config{Output: io.Discard})})
+		require.NoError(t, server.Start(t.Context()))
+		served := make(chan error, 1)
+		go func() { served <- server.Serve() }()
+		check.environ = []string{"OPS_ADDR=" + server.Addr()}
+		require.NoError(t, start(program, check, never))
+		server.Drain()
+		require.ErrorContains(t, start(program, check, never), `"stopping"`)
+		require.NoError(t, server.Stop(t.Context()))
+		require.NoError(t, <-served)
 	})
 	t.Run("names_every_setting_that_is_missing", func(t *testing.T) {
 		t.Parallel()

@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	os.Exit(backend.Main(backend.Program{Name: "api", Summary: "serves the HTTP API", Now: time.Now}, serve))
+	os.Exit(backend.Main(backend.Program{Name: "api", Summary: "serves the HTTP API", OpsAddr: "API_OPS_ADDR", Now: time.Now}, serve))
 }
 
 func serve(ctx context.Context, cfg *settings, base *backend.Process) error {
@@ -34,11 +34,11 @@ func serve(ctx context.Context, cfg *settings, base *backend.Process) error {
 	if err != nil {
 		return fmt.Errorf("TRUSTED_PROXIES: %w", err)
 	}
-	server := lifecycle.HTTP("api server", &http.Server{
+	server := lifecycle.Balanced("api server", &http.Server{
 		Addr: string(cfg.Addr), Handler: handler, ErrorLog: logging.Standard(base.Log, "api server"),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 60 * time.Second,
 		WriteTimeout: cfg.RequestTimeout + 30*time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-	}, nil)
+	}, cfg.ShutdownDelay, nil)
 	return lifecycle.Run(ctx, cfg.ShutdownTimeout, base.Component(), base.Operations(cfg.OpsAddr), p.background(ctx, base.Log), server)
 }
 

@@ -23,6 +23,8 @@ type settings struct {
 	CORSOrigins []string `env:"CORS_ORIGINS" help:"Origins of browsers' pages that may call the API, matched exactly; none by default."`
 	// TrustedProxies are believed about the caller's address.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"CIDRs of the balancers whose X-Forwarded-For is believed; none by default."`
+	// ShutdownDelay is how long the balancer has to see that the process has turned unready.
+	ShutdownDelay time.Duration `env:"SHUTDOWN_DELAY" default:"5s" min:"0s" max:"5m" help:"How long requests are still taken once the process is told to stop, for the balancer to notice; at most half of SHUTDOWN_TIMEOUT."`
 
 	// WebhookAllow is what webhooks may call though it is private.
 	WebhookAllow []string `env:"WEBHOOK_ALLOW" help:"Private host:port and CIDRs that webhooks may be sent to; none by default. The worker's must be the same."`

@@ -117,6 +117,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Audit:     audit.NewService(auditLog),
 		Jobs:      jobs.NewService(queue, tellCancel, now),
 		Files:     kept,
+		Exports:   transfers.NewExports(definitions, queue),
 		Imports: transfers.NewImports(transfers.ImportNeeds{
 			Resources: services, Files: kept, Store: postgres.NewImports(base.Router), Queue: queue, Jobs: queue,
 		}),

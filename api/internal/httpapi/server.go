@@ -61,6 +61,7 @@ type Dependencies struct {
 	Jobs        *jobs.Service
 	Inbound     Inbound
 	Files       *files.Service
+	Exports     *transfers.Exports
 	Imports     *transfers.Imports
 	Webhooks    *webhooks.Service
 	Identity    Identity
@@ -147,6 +148,7 @@ func (a *API) table() []Route {
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
 	routes = append(routes, usageRoutes(a.deps.Files)...)
+	routes = append(routes, exportRoutes(a.deps.Exports)...)
 	routes = append(routes, importRoutes(a.deps.Imports)...)
 	return routes
 }

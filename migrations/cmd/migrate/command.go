@@ -20,21 +20,24 @@ Usage: migrate <command> [flags]
 
 Commands:
   roles            make the PostgreSQL roles and give them their rights on the database (as an administrator)
+  install          roles and then up, for a database that this program alone looks after
   up               apply every migration that the database lacks; replicas may run it at once
   down --to N      take back every migration above N; with ENVIRONMENT=production it asks for --yes
   status           list the migrations and when each was applied
-  version          print the version of the database and of this program
+  version          print the version of the schema in the database and in this program
 
 Environment (each may also be given as NAME_FILE, the path of a file that holds the value):
-  MIGRATE_DATABASE_URL         up, down, status, version: the migrator's connection, not through a transaction pooler
-  DATABASE_URL                 roles: the connection of an administrator who has CREATEROLE and owns the database
+  MIGRATE_DATABASE_URL         all but roles: the migrator's connection, not through a transaction pooler
+  DATABASE_URL                 roles, install: the connection of an administrator who has CREATEROLE and owns the database
   MIGRATOR_DATABASE_PASSWORD   roles: password for groundwork_migrator; left as it is where unset
   APP_DATABASE_PASSWORD        roles: the same for groundwork_app
   WORKER_DATABASE_PASSWORD     roles: the same for groundwork_worker
   SYSTEM_DATABASE_PASSWORD     roles: the same for groundwork_system
   REPORTING_DATABASE_PASSWORD  roles: the same for groundwork_reporting
   MIGRATE_LOCK_TIMEOUT         up, down: how long a statement may wait for a table in use, before it steps back and
-                               is tried again (default 2s)
+                               is tried again (default 200ms)
+  MIGRATE_STATEMENT_TIMEOUT    up, down: how long a statement may run that others may have to wait for, before it is
+                               cancelled and the migration has failed (default 1m)
   MIGRATE_PATIENCE             up, down: how long to try one migration again, and to wait for another process that
                                migrates (default 5m)
   ENVIRONMENT                  development (default) or production
@@ -97,6 +100,8 @@ func (c command) dispatch(ctx context.Context, args []string) error {
 	switch name {
 	case "roles":
 		act = c.roles
+	case "install":
+		act = c.install
 	case "up":
 		act = c.up
 	case "down":
@@ -141,6 +146,16 @@ func (c command) roles(ctx context.Context) error {
 	}
 	c.log("the roles are ready; passwords set: %d of %d", len(passwords), len(migrations.LoginRoles()))
 	return nil
+}
+
+func (c command) install(ctx context.Context) error {
+	if _, err := c.config(); err != nil { // before anything is changed
+		return err
+	}
+	if err := c.roles(ctx); err != nil {
+		return err
+	}
+	return c.up(ctx)
 }
 
 func (c command) up(ctx context.Context) error {
@@ -230,8 +245,14 @@ func (c command) config() (migrations.Config, error) {
 	if err != nil {
 		return migrations.Config{}, err
 	}
+	statementTimeout, err := c.duration("MIGRATE_STATEMENT_TIMEOUT")
+	if err != nil {
+		return migrations.Config{}, err
+	}
 	patience, err := c.duration("MIGRATE_PATIENCE")
-	return migrations.Config{URL: url, LockTimeout: lockTimeout, Patience: patience, Log: c.log}, err
+	return migrations.Config{
+		URL: url, LockTimeout: lockTimeout, StatementTimeout: statementTimeout, Patience: patience, Log: c.log,
+	}, err
 }
 
 func (c command) log(format string, args ...any) { fmt.Fprintf(c.err, format+"\n", args...) }

@@ -38,6 +38,8 @@ func TestCommand(t *testing.T) {
 		"wants the database's URL":                  {[]string{"up"}, nil, wrongUsage, "MIGRATE_DATABASE_URL is not set"},
 		"takes an empty variable for unset":         {[]string{"up"}, env{"MIGRATE_DATABASE_URL": ""}, wrongUsage, "MIGRATE_DATABASE_URL is not set"},
 		"wants the administrator's URL":             {[]string{"roles"}, url, wrongUsage, "DATABASE_URL is not set"},
+		"wants both URLs to install":                {[]string{"install"}, env{"DATABASE_URL": unreachable}, wrongUsage, "MIGRATE_DATABASE_URL is not set"},
+		"makes the roles first":                     {[]string{"install"}, env{"DATABASE_URL": unreachable, "MIGRATE_DATABASE_URL": unreachable}, failed, "administrator"},
 		"wants to know how far down":                {[]string{"down"}, url, wrongUsage, "--to N"},
 		"wants a number":                            {[]string{"down", "--to", "all"}, url, wrongUsage, "all"},
 		"reads the URL from a file":                 {[]string{"up"}, env{"MIGRATE_DATABASE_URL_FILE": secret}, failed, "127.0.0.1"},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/groundwork-saas/groundwork/platform/build"
 	"github.com/groundwork-saas/groundwork/platform/config"
 	"github.com/groundwork-saas/groundwork/platform/seal"
 )
@@ -17,6 +18,7 @@ const usage = `masterkey makes and rotates MASTER_KEY.
   masterkey rotate    print the present one with a fresh key that seals from now on; the old ones still open
   masterkey stage     print the present one with a fresh key that only opens yet
   masterkey promote   print the present one with its newest key sealing from now on
+  masterkey version   print which build this is
 
 rotate, stage and promote read the present one from MASTER_KEY, or from the file that MASTER_KEY_FILE names.
 Where several processes run at a time: stage, give the result to all of them, promote, give the result to all of them.
@@ -38,6 +40,8 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	case act == "new":
 		key, err := seal.NewMasterKey()
 		return finish(stdout, stderr, key+"\n", err)
+	case act == "version":
+		return finish(stdout, stderr, build.Read().String()+"\n", nil)
 	case !known:
 		_, _ = io.WriteString(stderr, usage)
 		return 2

@@ -66,6 +66,22 @@ func get(tb testing.TB, s *mailsink.Sink, method, path string, change ...func(*h
 	return response.StatusCode, response.Header, string(body)
 }
 
+func TestSink_takes_mails_that_come_as_to_a_relay_without_STARTTLS(t *testing.T) {
+	t.Parallel()
+	s := start(t, mailsink.Config{})
+	from := mail.Address{Name: "Groundwork", Email: "no-reply@example.com"}
+	m := mail.Message{To: mail.Address{Email: "ada@example.com"}, Subject: "Hello", Key: "k", Date: time.Now(), Text: "Hello.", HTML: "<p>Hello.</p>"}
+
+	strict, err := mail.NewSender(mail.Config{URL: s.SMTPURL(), From: from})
+	require.NoError(t, err)
+	require.ErrorContains(t, strict.Send(t.Context(), m), "STARTTLS")
+
+	plain, err := mail.NewSender(mail.Config{URL: s.SMTPURL() + "?starttls=never", From: from})
+	require.NoError(t, err)
+	require.NoError(t, plain.Send(t.Context(), m))
+	assert.Len(t, s.Mails(), 1)
+}
+
 func TestSink_shows_what_it_catches(t *testing.T) {
 	t.Parallel()
 	s := start(t, mailsink.Config{})

@@ -36,7 +36,7 @@ type settings struct {
 }
 
 func main() {
-	os.Exit(backend.Main(backend.Program{Name: "scheduler", Summary: "runs what is due", Now: time.Now}, serve))
+	os.Exit(backend.Main(backend.Program{Name: "scheduler", Summary: "runs what is due", OpsAddr: "SCHEDULER_OPS_ADDR", Now: time.Now}, serve))
 }
 
 func serve(ctx context.Context, cfg *settings, base *backend.Process) error {

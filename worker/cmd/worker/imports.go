@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/platform/validate"
@@ -9,11 +10,7 @@ import (
 )
 
 // imports is what brings records of every resource in from files.
-func (p process) imports() (*transfers.Imports, error) {
-	kept, err := p.fileService()
-	if err != nil {
-		return nil, err
-	}
+func (p process) imports(kept *files.Service) *transfers.Imports {
 	records := resource.Dependencies{
 		Store: postgres.NewResources(p.base.Router), History: postgres.NewAudit(p.base.Router), Validator: validate.New(), Now: p.now,
 	}
@@ -21,5 +18,5 @@ func (p process) imports() (*transfers.Imports, error) {
 	for _, d := range catalog.All() {
 		services = append(services, resource.NewService(d, records))
 	}
-	return transfers.NewImports(transfers.ImportNeeds{Resources: services, Files: kept, Store: postgres.NewImports(p.base.Router)}), nil
+	return transfers.NewImports(transfers.ImportNeeds{Resources: services, Files: kept, Store: postgres.NewImports(p.base.Router)})
 }

@@ -56,5 +56,5 @@ func newIntake(ctx context.Context, p process) ([]lifecycle.Component, error) {
 		limiting.Close()
 		return nil
 	}}
-	return []lifecycle.Component{closing, receives.Background(ctx), receives.Server(string(p.cfg.IntakeAddr), nil)}, nil
+	return []lifecycle.Component{closing, receives.Background(ctx), receives.Server(string(p.cfg.IntakeAddr), p.cfg.ShutdownDelay, nil)}, nil
 }

@@ -16,7 +16,7 @@ import (
 // mailSettings are where mails go out, and what they say of the product.
 type mailSettings struct {
 	// SMTPURL is the mail server. Without it mails wait until a worker has one.
-	SMTPURL config.Secret `env:"SMTP_URL" schemes:"smtp smtps" help:"The mail server: smtp://user:password@host:587 (STARTTLS is required outside development) or smtps://user:password@host:465; without it mails wait."`
+	SMTPURL config.Secret `env:"SMTP_URL" schemes:"smtp smtps" help:"The mail server: smtp://user:password@host:587 (STARTTLS is required outside development) or smtps://user:password@host:465, or, in one's own network, smtp://host:25?starttls=never; without it mails wait."`
 	// MailFrom is the sender of all mails.
 	MailFrom string `env:"MAIL_FROM" help:"The sender of mails, as Name <name@example.com>; required with SMTP_URL."`
 	// ProductName is how mails call the product.

@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	os.Exit(backend.Main(backend.Program{Name: "worker", Summary: "runs jobs by queue", Now: time.Now}, serve))
+	os.Exit(backend.Main(backend.Program{Name: "worker", Summary: "runs jobs by queue", OpsAddr: "WORKER_OPS_ADDR", Now: time.Now}, serve))
 }
 
 func serve(ctx context.Context, cfg *settings, base *backend.Process) error {

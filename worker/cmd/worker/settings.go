@@ -45,6 +45,8 @@ type intakeSettings struct {
 	IntakeRateAddress config.Rate `env:"INTAKE_RATE_ADDRESS" default:"300/1m" help:"Webhooks of one address that do not verify."`
 	// TrustedProxies are believed about the sender's address.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"CIDRs of the balancers whose X-Forwarded-For is believed; none by default."`
+	// ShutdownDelay is how long the balancer has to see that the process has turned unready.
+	ShutdownDelay time.Duration `env:"SHUTDOWN_DELAY" default:"5s" min:"0s" max:"5m" help:"How long webhooks are still taken once the process is told to stop, for the balancer to notice; at most half of SHUTDOWN_TIMEOUT."`
 }
 
 // Check implements config.Checker.

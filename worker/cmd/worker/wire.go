@@ -8,8 +8,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/backfills"
+	"github.com/groundwork-saas/groundwork/domain/catalog"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	domainjobs "github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/mediatype"
 	"github.com/groundwork-saas/groundwork/store/backend"
@@ -66,10 +69,20 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 		return nil, err
 	}
 	needs.Trash, needs.Expiries, needs.Notices = p.trash(), p.expiries(e.System, e.Desk), mails
-	if needs.Imports, err = p.imports(); err != nil {
+	needs.Webhooks = webhooks.NewCourier(endpoints, caller, p.now)
+	kept, err := p.fileService()
+	if err != nil {
 		return nil, err
 	}
-	needs.Webhooks = webhooks.NewCourier(endpoints, caller, p.now)
+	needs.Imports = p.imports(kept)
+	needs.Exports = transfers.NewExporter(transfers.ExporterNeeds{
+		Definitions: catalog.All(), Store: postgres.NewExports(p.base.Router), Files: kept, Tell: jobs.MailExport(e.Tenants), Now: p.now,
+	})
+	rows, err := postgres.NewBackfills(p.base.DB, postgres.ProductBackfills())
+	if err != nil {
+		return nil, err
+	}
+	needs.Backfills, needs.Now = backfills.NewService(rows, e.Tenants, p.now), p.now
 	return jobs.Handlers(needs), nil
 }
 

@@ -13,13 +13,14 @@ import (
 // ReadTimeout is how long a message may take to arrive, from its first byte to its last.
 const ReadTimeout = 10 * time.Second
 
-// Server serves the intake on an address; listening, if not nil, is told which one it became.
-func (i *Intake) Server(address string, listening func(net.Addr)) lifecycle.Component {
-	return lifecycle.HTTP("intake", &http.Server{
+// Server serves the intake on an address; listening, if not nil, is told which one it became. Once the process is told to
+// stop it goes on for delay, for the balancer to notice.
+func (i *Intake) Server(address string, delay time.Duration, listening func(net.Addr)) lifecycle.Component {
+	return lifecycle.Balanced("intake", &http.Server{
 		Addr: address, Handler: i, ErrorLog: logging.Standard(i.Log, "intake"),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: ReadTimeout, WriteTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-	}, listening)
+	}, delay, listening)
 }
 
 // Background writes down what did not verify.

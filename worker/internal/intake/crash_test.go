@@ -68,7 +68,7 @@ func beIntake() error {
 		}),
 		Log: logging.New(logging.Config{Process: "worker", Level: "error"}), HTTP: metrics.NewHTTP(registry), Registry: registry, Now: time.Now,
 	})
-	return lifecycle.Run(ctx, time.Second, i.Background(ctx), i.Server("127.0.0.1:0", func(at net.Addr) {
+	return lifecycle.Run(ctx, time.Second, i.Background(ctx), i.Server("127.0.0.1:0", 0, func(at net.Addr) {
 		fmt.Fprintln(os.Stdout, "http://"+at.String())
 	}))
 }

@@ -1,4 +1,7 @@
-package main
+// Package standin stands in for a web app where there is none yet: it serves the pages that links in mails lead to.
+//
+// deployments/local and deployments/mailbox serve it beside the mails. It is never a part of the product.
+package standin
 
 import (
 	"embed"
@@ -8,22 +11,21 @@ import (
 	"net/url"
 )
 
-//go:embed app
-var appFiles embed.FS
+//go:embed pages
+var pages embed.FS
 
-// standIn serves the pages that links in mails lead to, where there is no web app yet, and takes what they post to the API.
-// It serves nothing else, and keeps nothing.
-func standIn(api string) (http.Handler, error) {
+// Handler serves the pages, and takes what they post to the API at the origin api. It serves nothing else, and keeps nothing.
+func Handler(api string) (http.Handler, error) {
 	target, err := url.Parse(api)
 	if err != nil {
 		return nil, fmt.Errorf("the API's origin: %w", err)
 	}
 	mux := http.NewServeMux()
 	file := func(name string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, appFiles, "app/"+name) }
+		return func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pages, "pages/"+name) }
 	}
 	for _, path := range []string{
-		"/verify-email", "/reset-password", "/accept-invitation", "/forgot-password", "/settings/sessions", "/settings/api-keys", "/settings/webhooks",
+		"/verify-email", "/reset-password", "/accept-invitation", "/forgot-password", "/settings/sessions", "/settings/api-keys", "/settings/webhooks", "/exports",
 	} {
 		mux.HandleFunc("GET "+path, file("page.html"))
 	}
