@@ -54,6 +54,10 @@ seed: ## Put sample data into a running stack's demo tenant
 migrate: ## Bring the database of MIGRATE_DATABASE_URL to this version (see: go run ./migrations/cmd/migrate --help)
 	@go run ./migrations/cmd/migrate up
 
+.PHONY: migrate-lint
+migrate-lint: ## Judge the migrations: what would hold up or break a running product is refused, with the safe way
+	@go run ./migrations/cmd/lint
+
 .PHONY: bench
 bench: ## Measure the API beside a hand-written handler and pgbench (see: go run ./deployments/bench -help)
 	@go run ./deployments/bench
@@ -110,7 +114,7 @@ client-ts: ## Generate and compile the TypeScript client, and take its tour at A
 ## Prove
 
 # Each check by its name: `make check-lint` repeats one of them alone.
-CHECKS := requirements format alone lint openapi tests
+CHECKS := requirements format alone lint migrations openapi tests
 
 .PHONY: verify
 verify: ## Do what CI does: requirements, format, each module alone, lint, the API's promises, tests with the race detector; skips fail
@@ -140,6 +144,13 @@ check-alone:
 
 .PHONY: check-lint
 check-lint: lint
+
+.PHONY: check-migrations
+check-migrations: migrate-lint
+
+.PHONY: check-upgrade
+check-upgrade: ## Run the last release's tests over the database of this version; or those of a commit: REF=<commit>
+	@.ci/check-upgrade $(REF)
 
 # What callers were promised: a change that could break one fails. Parameters that are not known are errors here, so that
 # taking one away is a break too, which oasdiff only warns of.
@@ -176,6 +187,10 @@ chaos: ## Break all that jobs pass through, again and again, and count what was 
 .PHONY: rolling
 rolling: ## Restart every process in turn behind the balancer while it is used, and count what failed; needs caddy
 	@go run ./deployments/rolling $(ROLLING_FLAGS)
+
+.PHONY: migrate-show
+migrate-show: ## Change the schema of 2,000,000 rows under load, and count what requests noticed of it
+	@go run ./worker/cmd/schemashow $(SHOW_FLAGS)
 
 .PHONY: bench-jobs
 bench-jobs: ## Measure jobs beside bare gocraft/work, asynq and River (see: go run ./worker/cmd/benchjobs -help)

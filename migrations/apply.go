@@ -34,9 +34,13 @@ func (s *session) apply(ctx context.Context, f file, d direction, run func(conte
 		if !isCode(err, lockNotAvailable, deadlockDetected) {
 			return err
 		}
-		s.cfg.Log("%v: attempt %d, stepping back", err, attempt+1)
+		holders := s.holders
+		if holders == "" {
+			holders = "somebody who has let go since"
+		}
+		s.cfg.Log("%v: attempt %d, stepping back; the table is used by %s", err, attempt+1, holders)
 		if !pause(patience, attempt) {
-			return fmt.Errorf("gave up after %d attempts: %w", attempt+1, err)
+			return fmt.Errorf("gave up after %d attempts; the table was used by %s: %w", attempt+1, holders, err)
 		}
 	}
 }
@@ -45,8 +49,12 @@ func (s *session) attempt(ctx context.Context, f file, d direction, run func(con
 	if err := s.prepare(ctx, f); err != nil {
 		return err
 	}
-	s.failed.sql = ""
-	result, err := run(ctx)
+	s.failed.sql, s.holders = "", ""
+	var result *goose.MigrationResult
+	err := s.watching(ctx, f, func() (err error) {
+		result, err = run(ctx)
+		return err
+	})
 	if err != nil {
 		return locate(f, d, s.failed.sql, err)
 	}
@@ -57,14 +65,18 @@ func (s *session) attempt(ctx context.Context, f file, d direction, run func(con
 // prepare gives each attempt the same settings, whatever a migration before it has set, and removes the invalid
 // indexes that an interrupted attempt of this migration has left behind.
 func (s *session) prepare(ctx context.Context, f file) error {
-	timeout := s.cfg.LockTimeout
+	wait, run := max(s.cfg.LockTimeout, time.Millisecond), max(s.cfg.StatementTimeout, 0)
 	if f.blocksNobody() {
-		timeout = max(timeout, s.cfg.Patience)
+		wait, run = max(wait, s.cfg.Patience), 0
 	}
-	_, err := s.db.ExecContext(ctx, `SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', '0', false),
-		set_config('idle_in_transaction_session_timeout', '0', false)`, strconv.FormatInt(max(timeout.Milliseconds(), 1), 10))
+	var pid int
+	err := s.db.QueryRowContext(ctx, `SELECT pg_backend_pid(), set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false),
+		set_config('idle_in_transaction_session_timeout', '0', false)`, millis(wait), millis(run)).Scan(&pid, new(string), new(string), new(string))
 	if err != nil {
 		return fmt.Errorf("%s: set the time-outs: %w", f.name, err)
+	}
+	if pid != s.pid {
+		return errPooled
 	}
 	if f.usesTransaction() {
 		return nil
@@ -85,6 +97,8 @@ func (s *session) prepare(ctx context.Context, f file) error {
 	}
 	return nil
 }
+
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // invalidIndexes are those of the names whose building was interrupted, quoted and qualified. Nobody builds them now:
 // this session has the lock.
@@ -140,6 +154,9 @@ func (e *StatementError) Error() string {
 	}
 	if pg.Hint != "" {
 		fmt.Fprintf(&text, "; hint: %s", pg.Hint)
+	}
+	if pg.Code == queryCanceled && strings.Contains(pg.Message, "statement timeout") {
+		text.WriteString("; it would have kept others waiting for longer: write it in the safe way (docs/migrations.md), or give it more time with MIGRATE_STATEMENT_TIMEOUT")
 	}
 	if pg.Where != "" {
 		fmt.Fprintf(&text, "; in %s", pg.Where)

@@ -81,7 +81,7 @@ var (
 	noTransaction   = regexp.MustCompile(`(?im)^--\s*\+goose\s+NO\s+TRANSACTION\s*$`)
 	sqlComment      = regexp.MustCompile(`--[^\n]*|(?s:/\*.*?\*/)`)
 	concurrentIndex = regexp.MustCompile(`(?i)\bCREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?(\S+)`)
-	blocksNobody    = regexp.MustCompile(`(?is)^(CREATE\s+(UNIQUE\s+)?INDEX\s+CONCURRENTLY|DROP\s+INDEX\s+CONCURRENTLY|REINDEX\s.*\bCONCURRENTLY|ALTER\s+TABLE\s+\S+\s+VALIDATE\s+CONSTRAINT)\b`)
+	blocksNobody    = regexp.MustCompile(`(?is)^(?:(?:CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY|DROP\s+INDEX\s+CONCURRENTLY|REINDEX\s.*\bCONCURRENTLY)\b|ALTER\s+TABLE\s+(?:ONLY\s+)?\S+\s+VALIDATE\s+CONSTRAINT\s+\S+$)`)
 )
 
 // usesTransaction says whether the migration is applied as a whole or not at all.
@@ -110,10 +110,11 @@ func (f file) concurrentIndexes() ([]string, error) {
 // blocksNobody says that no statement of the file makes readers or writers wait while it waits for a lock itself, so
 // that it may wait long. What it cannot tell, such as a function's body, it takes for a statement that blocks.
 func (f file) blocksNobody() bool {
-	if f.usesTransaction() {
-		return false
+	up := f.text
+	if end := strings.Index(up, "+goose Down"); end >= 0 {
+		up = up[:end]
 	}
-	for statement := range strings.SplitSeq(sqlComment.ReplaceAllString(f.text, ""), ";") {
+	for statement := range strings.SplitSeq(sqlComment.ReplaceAllString(up, ""), ";") {
 		statement = strings.TrimSpace(statement)
 		if statement != "" && !blocksNobody.MatchString(statement) {
 			return false

@@ -75,7 +75,8 @@ func TestFile_blocks_nobody(t *testing.T) {
 		"-- +goose NO TRANSACTION\n-- +goose Up\nREINDEX TABLE CONCURRENTLY t;\n":                                                   true,
 		"-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY i ON t (a);\nALTER TABLE t ADD COLUMN b int;":            false,
 		"-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX i ON t (a);":                                                          false,
-		"-- +goose Up\nALTER TABLE t VALIDATE CONSTRAINT c;":                                                                        false,
+		"-- +goose Up\nALTER TABLE t VALIDATE CONSTRAINT c;\n-- +goose Down\nALTER TABLE t ADD COLUMN b int;":                       true,
+		"-- +goose Up\nALTER TABLE t VALIDATE CONSTRAINT c, ADD COLUMN b int;":                                                      false,
 	} {
 		assert.Equal(t, want, file{text: text}.blocksNobody(), text)
 	}

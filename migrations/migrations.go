@@ -29,11 +29,16 @@ type Config struct {
 	URL string
 
 	// LockTimeout is how long a statement may wait for a table that others use, and so the longest that it makes
-	// those behind it in the queue wait; then it steps back and tries again. Default 2 s.
+	// those behind it in the queue wait; then it steps back and tries again. Default 200 ms.
 	LockTimeout time.Duration
 
+	// StatementTimeout is how long a statement may run that others may have to wait for; then it is cancelled, and its
+	// migration has failed. What blocks nobody (CREATE INDEX CONCURRENTLY, VALIDATE CONSTRAINT) runs as long as it takes.
+	// Default 1 min; negative is for ever.
+	StatementTimeout time.Duration
+
 	// Patience is how long one migration is tried again when it met LockTimeout, and how long to wait while another
-	// process migrates. A statement that runs is never cut short. Default 5 min.
+	// process migrates. Default 5 min.
 	Patience time.Duration
 
 	// Files are the migrations, named NNNN_name.sql. Default: those that this program was built with.
@@ -51,7 +56,10 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("negative time: LockTimeout %s, Patience %s", c.LockTimeout, c.Patience)
 	}
 	if c.LockTimeout == 0 {
-		c.LockTimeout = 2 * time.Second
+		c.LockTimeout = 200 * time.Millisecond
+	}
+	if c.StatementTimeout == 0 {
+		c.StatementTimeout = time.Minute
 	}
 	if c.Patience == 0 {
 		c.Patience = 5 * time.Minute
@@ -202,7 +210,9 @@ const (
 	duplicateObject      = "42710"
 	insufficientRights   = "42501"
 	internalError        = "XX000" // "tuple concurrently updated"
+	invalidParameter     = "22023"
 	lockNotAvailable     = "55P03"
+	queryCanceled        = "57014"
 	serializationFailure = "40001"
 	undefinedTable       = "42P01"
 	uniqueViolation      = "23505"

@@ -26,6 +26,11 @@ type session struct {
 	files    []file
 	provider *goose.Provider
 	failed   *failureTracer
+	// pid is the server's process that holds the lock; holders are those whom its last statement waited for.
+	pid     int
+	holders string
+	// observer is a connection that looks at who holds what, made when it is needed first.
+	observer *sql.DB
 }
 
 // withSession connects, becomes the owner, takes the lock, calls do, and lets go of everything.
@@ -45,7 +50,14 @@ func withSession(ctx context.Context, cfg Config, do func(*session) error) error
 		return err
 	}
 	defer s.db.Close() // ends the session and with it the lock
+	if s.observer, err = open(cfg, reader, nil); err != nil {
+		return err
+	}
+	defer s.observer.Close()
 	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	if err := s.checkDirect(ctx); err != nil {
 		return err
 	}
 	s.provider, err = goose.NewProvider(goose.DialectPostgres, s.db, cfg.Files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
@@ -66,7 +78,11 @@ const (
 	migrator                // changes the schema, as the owner
 )
 
-var errSessionLost = errors.New("the connection that held the migration lock was lost")
+var (
+	errSessionLost = errors.New("the connection that held the migration lock was lost")
+	errPooled      = errors.New("the connection goes through a pooler in transaction mode, where the migration lock keeps nobody out: " +
+		"give the address of PostgreSQL itself, or of a pooler in session mode")
+)
 
 // open gives a pool of one connection. The migrator's is never replaced when it breaks: the lock went with it.
 func open(cfg Config, p purpose, tracer pgx.QueryTracer) (*sql.DB, error) {
@@ -80,6 +96,7 @@ func open(cfg Config, p purpose, tracer pgx.QueryTracer) (*sql.DB, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second
 	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // what is prepared would be outdated by the next migration
 	setDefault(config.RuntimeParams, "application_name", "groundwork-migrate")
 	config.RuntimeParams["timezone"] = "UTC"
 	connected := false
@@ -121,6 +138,11 @@ func becomeOwner(ctx context.Context, conn *pgx.Conn) error {
 	}
 	if err != nil {
 		return fmt.Errorf("become the owner: %w", err)
+	}
+	// The server looks whether this process still lives while a statement runs or waits, and lets go of the lock where it
+	// was killed. Some platforms cannot tell; there the lock goes with the statement.
+	if _, err := conn.Exec(ctx, "SET client_connection_check_interval = '1s'"); err != nil && !isCode(err, invalidParameter) {
+		return fmt.Errorf("have the server look whether this process lives: %w", err)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ type call struct {
 	path   string // under /api/v1
 	query  url.Values
 	header map[string]string
-	body   any // sent as JSON; nil for none
+	body   any // sent as JSON, bytes as they are; nil for none
 	want   int // the status; any other is an error
 	into   any // the body is read into it; nil where it does not matter
 }
@@ -74,7 +74,9 @@ func (c *client) send(ctx context.Context, this call) (answer, error) {
 		address += "?" + this.query.Encode()
 	}
 	var body io.Reader
-	if this.body != nil {
+	if data, isReady := this.body.([]byte); isReady {
+		body = bytes.NewReader(data)
+	} else if this.body != nil {
 		data, err := json.Marshal(this.body)
 		if err != nil {
 			return answer{}, fmt.Errorf("%s %s: write the body: %w", this.method, this.path, err)

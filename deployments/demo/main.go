@@ -62,7 +62,7 @@ func seedDemo(ctx context.Context) error {
 	}
 	c := t.api
 	c.token = found.Demo.APIKey
-	done, err := seed(ctx, &c, t.customers)
+	done, err := importCustomers(ctx, &c)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func prepare() (*tour, stack, error) {
 	if err != nil {
 		return nil, stack{}, err
 	}
-	customers, err := northwind()
+	codes, err := northwindCodes()
 	if err != nil {
 		return nil, stack{}, err
 	}
@@ -86,5 +86,5 @@ func prepare() (*tour, stack, error) {
 		return nil, stack{}, err
 	}
 	api := client{api: found.API, http: &http.Client{Timeout: 30 * time.Second}}
-	return &tour{out: os.Stdout, api: api, password: password, customers: customers}, found, nil
+	return &tour{out: os.Stdout, api: api, password: password, codes: codes}, found, nil
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	_ "embed"
-	"encoding/csv"
 	"fmt"
 	"maps"
 	"net/http"
@@ -15,103 +13,12 @@ import (
 	"time"
 )
 
-//go:embed northwind/orders.csv
-var ordersCSV string
-
-//go:embed northwind/order-details.csv
-var detailsCSV string
-
-// newOrder is an order as a bulk takes one that comes with its history.
-type newOrder struct {
-	CustomerID string            `json:"customer_id"`
-	Number     string            `json:"number"`
-	Currency   string            `json:"currency"`
-	Status     string            `json:"status"`
-	PlacedAt   time.Time         `json:"placed_at"`
-	ShippedAt  *time.Time        `json:"shipped_at,omitempty"`
-	Lines      []newLine         `json:"lines"`
-	Custom     map[string]string `json:"custom"`
-
-	customerCode string
-}
-
+// newLine is a line of an order as the API takes one.
 type newLine struct {
 	SKU            string `json:"sku"`
 	Quantity       int64  `json:"quantity"`
 	UnitPriceCents int64  `json:"unit_price_cents"`
 	DiscountBP     int64  `json:"discount_bp"`
-}
-
-// northwindOrders reads Northwind's orders with their lines: shipped where they have a date of it, else placed.
-func northwindOrders() ([]newOrder, error) {
-	lines := map[string][]newLine{}
-	err := eachRow(detailsCSV, func(row map[string]string) error {
-		price, err := scaled(row["unitPrice"], 2)
-		if err != nil {
-			return err
-		}
-		discount, err := scaled(row["discount"], 4)
-		if err != nil {
-			return err
-		}
-		quantity, err := strconv.ParseInt(row["quantity"], 10, 64)
-		lines[row["orderID"]] = append(lines[row["orderID"]],
-			newLine{SKU: row["productID"], Quantity: quantity, UnitPriceCents: price, DiscountBP: discount})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read Northwind's order details: %w", err)
-	}
-	var orders []newOrder
-	err = eachRow(ordersCSV, func(row map[string]string) error {
-		o := newOrder{
-			Number: row["orderID"], Currency: "USD", Status: "placed", Lines: lines[row["orderID"]],
-			Custom: map[string]string{"ship_name": row["shipName"], "ship_country": row["shipCountry"]}, customerCode: row["customerID"],
-		}
-		var err error
-		if o.PlacedAt, err = time.Parse(time.DateTime, row["orderDate"]); err != nil {
-			return err
-		}
-		if row["shippedDate"] != "" {
-			shipped, err := time.Parse(time.DateTime, row["shippedDate"])
-			if err != nil {
-				return err
-			}
-			o.Status, o.ShippedAt = "shipped", &shipped
-		}
-		orders = append(orders, o)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read Northwind's orders: %w", err)
-	}
-	return orders, nil
-}
-
-func eachRow(text string, visit func(map[string]string) error) error {
-	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
-	if err != nil {
-		return err
-	}
-	for i, row := range rows[1:] {
-		values := make(map[string]string, len(row))
-		for n, column := range rows[0] {
-			values[column] = row[n]
-		}
-		if err := visit(values); err != nil {
-			return fmt.Errorf("row %d: %w", i+2, err)
-		}
-	}
-	return nil
-}
-
-// scaled reads a decimal as a whole number of its places: 14.5 of two places is 1450.
-func scaled(decimal string, places int) (int64, error) {
-	whole, fraction, _ := strings.Cut(decimal, ".")
-	if len(fraction) > places {
-		return 0, fmt.Errorf("%s has more than %d places", decimal, places)
-	}
-	return strconv.ParseInt(whole+fraction+strings.Repeat("0", places-len(fraction)), 10, 64)
 }
 
 // order is an order as the API answers one.
@@ -124,53 +31,12 @@ type order struct {
 	Status     string    `json:"status"`
 }
 
-// bulkOf is how many orders go in one request.
-const bulkOf = 500
-
-// seedOrders puts the orders in by their numbers: those that are there already stay as they are.
-func seedOrders(ctx context.Context, c *client, customers []customer, orders []newOrder) (seeded, error) {
-	var done seeded
-	ids := map[string]string{}
-	for _, known := range customers {
-		ids[known.Code] = known.ID
-	}
-	for i := range orders {
-		orders[i].CustomerID = ids[orders[i].customerCode]
-	}
-	for some := range slices.Chunk(orders, bulkOf) {
-		var answer struct {
-			Results []struct {
-				Status int `json:"status"`
-			} `json:"results"`
-		}
-		_, err := c.do(ctx, call{
-			method: http.MethodPost, path: "/orders/bulk", want: http.StatusOK, into: &answer,
-			body: map[string]any{"mode": "upsert", "by": "number", "atomic": true, "items": some},
-		})
-		if err != nil {
-			return done, err
-		}
-		for _, result := range answer.Results {
-			if result.Status == http.StatusCreated {
-				done.added++
-			} else {
-				done.there++
-			}
-		}
-	}
-	return done, nil
-}
-
 func (t *tour) orders(ctx context.Context) error {
-	orders, err := northwindOrders()
+	done, err := importOrders(ctx, t.northwind)
 	if err != nil {
 		return err
 	}
-	done, err := seedOrders(ctx, t.northwind, t.all, orders)
-	if err != nil {
-		return err
-	}
-	t.say("   %s, each with its lines, dates and state, in requests of %d.", done, bulkOf)
+	t.say("   %s, each with its lines from a second file, its dates and its state.", done)
 
 	byYear, byCustomer, sum, count := map[string]int64{}, map[string]int64{}, int64(0), 0
 	query := url.Values{"limit": {"100"}, "sort": {"placed_at"}, "placed_at[null]": {"false"}, "fields": {"customer_id,placed_at,total_cents"}}

@@ -21,6 +21,9 @@ type Customer struct {
 func Definition() *resource.Definition {
 	return resource.Define[Customer](resource.Options{
 		Name: "customer", Plural: "customers",
+		Aliases: map[string][]string{
+			"code": {"customer id", "customer number"}, "name": {"customer", "company", "company name"}, "email": {"e-mail address", "mail"},
+		},
 		Example: &Customer{
 			Code: new("ALFKI"), Name: "Alfreds Futterkiste", Email: new("maria.anders@example.com"),
 			Tags: []string{"vip", "wholesale"}, Custom: map[string]any{"color": "red"},

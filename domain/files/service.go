@@ -130,24 +130,34 @@ type Meta struct {
 // Create makes a file of what write writes. It exists once write has returned nil and everything is kept; where write
 // fails or panics, or the process ends, there is no file. It may be empty and may be larger than a received one.
 func (s *Service) Create(ctx context.Context, scope tenancy.Scope, meta Meta, write func(w io.Writer) error) (File, error) {
-	name, err := CleanName(meta.Name)
+	received, err := s.Produce(ctx, scope, meta, write)
 	if err != nil {
 		return File{}, err
 	}
-	if err := s.checkRoom(ctx, scope); err != nil {
-		return File{}, err
-	}
-	file := s.newFile(scope, name, meta.Purpose)
-	file.ContentType = meta.ContentType
-	if err := s.produce(ctx, &file, write); err != nil {
-		return File{}, err
-	}
-	received := Received{file: file}
-	if file, err = s.Keep(ctx, scope, received); err != nil {
+	file, err := s.Keep(ctx, scope, received)
+	if err != nil {
 		s.Discard(ctx, received, err)
 		return File{}, err
 	}
 	return file, nil
+}
+
+// Produce is Create without its end: the contents are kept, and become a file when they go through Keep, in a transaction
+// of the caller's for one. The caller goes on with Keep or Discard.
+func (s *Service) Produce(ctx context.Context, scope tenancy.Scope, meta Meta, write func(w io.Writer) error) (Received, error) {
+	name, err := CleanName(meta.Name)
+	if err != nil {
+		return Received{}, err
+	}
+	if err := s.checkRoom(ctx, scope); err != nil {
+		return Received{}, err
+	}
+	file := s.newFile(scope, name, meta.Purpose)
+	file.ContentType = meta.ContentType
+	if err := s.produce(ctx, &file, write); err != nil {
+		return Received{}, err
+	}
+	return Received{file: file}, nil
 }
 
 // produce runs write here, so that its panics are the caller's, and beside it the storage that takes what it writes.

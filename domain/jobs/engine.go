@@ -45,8 +45,8 @@ type Picked struct {
 type Buffer interface {
 	// Waiting returns the jobs in a queue's list that no worker has taken.
 	Waiting(ctx context.Context, queue string) ([]Ref, error)
-	// Length is how many wait, and how many workers' slots there are for them as far as heartbeats tell.
-	Length(ctx context.Context, queue string) (waiting, slots int, err error)
+	// Look is what a queue's list is like.
+	Look(ctx context.Context, queue string) (List, error)
 	// Push hands jobs over and rings the queue's doorbell.
 	Push(ctx context.Context, queue string, refs []Ref) error
 	// Pause stops or resumes the taking of a queue's jobs.
@@ -56,6 +56,17 @@ type Buffer interface {
 	Epoch(ctx context.Context, now time.Time) (Epoch, error)
 	// Sweep removes what dead workers left in a queue's lists.
 	Sweep(ctx context.Context, queue string) (removed int, err error)
+}
+
+// List is what a queue's list of jobs is like at some moment.
+type List struct {
+	// Waiting is how many jobs wait in it that no worker has taken.
+	Waiting int
+	// Slots is how many jobs the queue's workers may run at once, as far as heartbeats tell; Running is how many they do,
+	// as far as Redis knows.
+	Slots, Running int
+	// Pushed is how many jobs were handed over since Redis was empty.
+	Pushed int64
 }
 
 // Epoch is a time during which Redis has lost nothing.

@@ -102,3 +102,17 @@ type WebhookDisabled struct {
 
 // JobKind declares the kind.
 func (WebhookDisabled) JobKind() jobs.Kind { return lasting("webhook_disabled") }
+
+// ExportReady tells who asked for an export of the job's tenant that its file is there.
+type ExportReady struct {
+	UserID tenancy.ID `json:"user_id"`
+	// ExportID is the job that made it, where the file is found.
+	ExportID tenancy.ID `json:"export_id"`
+	// Resource, Format and Rows say what is in the file.
+	Resource string `json:"resource"`
+	Format   string `json:"format"`
+	Rows     int64  `json:"rows"`
+}
+
+// JobKind declares the kind.
+func (ExportReady) JobKind() jobs.Kind { return lasting("export_ready") }

@@ -38,6 +38,9 @@ type Values struct {
 	Organization, Who, Role, Thing, Scopes, Device, Address string
 	// URL is a customer's server. Like what people wrote it is shown and cannot be clicked.
 	URL string
+	// Format is what a file is written as, and Count how many records it holds.
+	Format string
+	Count  int64
 	// Gone says that the server asked for no more; else it only failed.
 	Gone bool
 	// At is when it happened, Began when the session or the failing did, Until when the link ends.

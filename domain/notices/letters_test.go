@@ -27,6 +27,7 @@ func example() notices.Values {
 		Name: "Ada Lovelace", Link: "https://app.example.com/verify-email#token=gw_verify_" + strings.Repeat("Ab3", 13), Hours: 48,
 		Organization: "Northwind Traders", Who: "Grace Hopper", Role: "member", Thing: "CI", Scopes: "customers:read, orders:write",
 		Device: "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_5)", Address: "203.0.113.7", URL: "https://hooks.example.com/groundwork", At: at, Began: at.Add(-72 * time.Hour),
+		Format: "XLSX", Count: 1_000_000,
 		Until: at.Add(7 * 24 * time.Hour),
 	}
 }
@@ -34,7 +35,7 @@ func example() notices.Values {
 func TestLetters(t *testing.T) {
 	t.Parallel()
 	l := letters(t)
-	require.Len(t, l.Names(), 9)
+	require.Len(t, l.Names(), 10)
 	for _, name := range l.Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/domain/tenants"
 	"github.com/groundwork-saas/groundwork/domain/users"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
@@ -101,6 +102,10 @@ type Store interface {
 	FindMadeKey(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (MadeKey, error)
 	// FindOwners returns the owners of the scope's tenant.
 	FindOwners(ctx context.Context, scope tenancy.Scope) (Owners, error)
+	// FindTenant returns the scope's tenant.
+	FindTenant(ctx context.Context, scope tenancy.Scope) (tenants.Tenant, error)
+	// FindMember returns a member of the scope's tenant.
+	FindMember(ctx context.Context, scope tenancy.Scope, user tenancy.ID) (members.Membership, error)
 }
 
 // Product is what mails say of the product.
@@ -241,6 +246,21 @@ func (s *Service) WebhookDisabled(ctx context.Context, run *jobs.Run, args Webho
 			Link: s.link("/settings/webhooks"), Organization: owners.TenantName, Thing: e.Description, URL: withoutQuery(e.URL),
 			Gone: valueOf(e.DisabledReason) == webhooks.ReasonGone, At: valueOf(e.DisabledAt), Began: valueOf(e.Health.FailingSince),
 		}}
+	})
+}
+
+// ExportReady tells who asked for an export that its file is there, unless they have left the organization meanwhile. The
+// link leads into the product, which asks who is there: it lets nobody in.
+func (s *Service) ExportReady(ctx context.Context, run *jobs.Run, args ExportReady) error {
+	return s.toUser(ctx, run, args.UserID, func(ctx context.Context, _ users.User) (string, Values, error) {
+		if _, err := s.Store.FindMember(ctx, run.Scope, args.UserID); err != nil {
+			return "", Values{}, gone(err, "the membership")
+		}
+		tenant, err := s.Store.FindTenant(ctx, run.Scope)
+		return "export_ready", Values{
+			Link: s.link("/exports#job=" + args.ExportID.String()), Organization: tenant.Name, Thing: args.Resource,
+			Format: strings.ToUpper(args.Format), Count: args.Rows, At: run.Job.CreatedAt,
+		}, gone(err, "the tenant")
 	})
 }
 

@@ -49,7 +49,10 @@ type Field struct {
 	References *Definition
 	// Enum are the values a text may have; nil for any.
 	Enum []string
+	// Aliases are other names by which the field is known in files that are imported: "e-mail".
+	Aliases []string
 
+	typ   reflect.Type
 	index []int
 	base  bool
 }
@@ -64,6 +67,8 @@ type Options struct {
 	DefaultSort string
 	// References are the fields that hold ids of other resources' records, which must be there and live.
 	References map[string]*Definition
+	// Aliases are other names of fields, by which columns of imported files are known: what people call them.
+	Aliases map[string][]string
 	// Acts are what can be done to a record besides changing it.
 	Acts []Act
 	// Example is a record as documentation shows it; its head is filled in by whoever shows it. Nil where none is given.
@@ -112,6 +117,12 @@ func Define[T any, P interface {
 	}
 	for name, referred := range options.References {
 		d.refer(name, referred)
+	}
+	for name, aliases := range options.Aliases {
+		if d.byName[name] == nil {
+			panic(fmt.Sprintf("resource: %s gives aliases to %q, which is no field of it", d.typ, name))
+		}
+		d.byName[name].Aliases = aliases
 	}
 	for _, act := range options.Acts {
 		if problem := act.problem(); problem != "" {
@@ -205,6 +216,7 @@ func (f *Field) kind(t reflect.Type, sf reflect.StructField) {
 	if typ.Kind() == reflect.Pointer {
 		f.Nullable, typ = true, typ.Elem()
 	}
+	f.typ = typ
 	switch {
 	case typ == reflect.TypeFor[time.Time]():
 		f.Kind = Time

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -32,6 +33,11 @@ type Component struct {
 	Stop func(ctx context.Context) error
 }
 
+// heapFloor is how much a process allocates, in bytes, between two collections of garbage at least. The collector waits
+// until the heap has doubled; those of our processes are so small at rest that under load they would be collected
+// hundreds of times a second, for a third of the processor's time.
+const heapFloor = 16 << 20
+
 // giveUp is how long a Stop may take to return once its time is over.
 const giveUp = time.Second
 
@@ -40,6 +46,10 @@ const giveUp = time.Second
 // all; what has not stopped by then is left behind and named in the error. A second signal exits at once, with 128 and
 // the signal's number.
 func Run(ctx context.Context, shutdown time.Duration, components ...Component) error {
+	// The collector counts it as heap. It is never written to, so that the system gives no memory for it.
+	floor := make([]byte, heapFloor)
+	defer runtime.KeepAlive(floor)
+
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)

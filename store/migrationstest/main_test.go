@@ -25,7 +25,20 @@ const password = `it's "quoted" \ $1 %s`
 // adminURL is a cluster that this package owns, with the roles made.
 var adminURL string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// asMigrator has the test's binary migrate and nothing else: the URL, whose files stand in the folder asMigratorFiles.
+const asMigrator, asMigratorFiles = "MIGRATIONS_TEST_URL", "MIGRATIONS_TEST_FILES"
+
+func TestMain(m *testing.M) {
+	if address := os.Getenv(asMigrator); address != "" {
+		log := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+		if err := migrations.Up(context.Background(), migrations.Config{URL: address, Files: os.DirFS(os.Getenv(asMigratorFiles)), Log: log}); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	ctx := context.Background()

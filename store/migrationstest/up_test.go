@@ -106,7 +106,7 @@ func TestUp(t *testing.T) {
 		lines := steps(&cfg)
 		var group errgroup.Group
 		group.Go(func() error { return migrations.Up(t.Context(), cfg) })
-		await(t, lines, "attempt 2")
+		await(t, lines, "attempt 2, stepping back; the table is used by pid ")
 
 		// Between the attempts and behind them others get through.
 		other := connect(t, address)

@@ -40,13 +40,18 @@ func tellAudit(tx *gorm.DB, scope tenancy.Scope, entry audit.Entry) error {
 }
 
 func tellEvent(tx *gorm.DB, scope tenancy.Scope, event events.Event) error {
+	announce(tx)
+	return Defer(tx, insertEvent, scope.Tenant, event.ID, event.At, event.Type, event.Resource, event.ResourceID,
+		event.Version, scope.RequestID, string(event.Data))
+}
+
+// announce tells whoever waits for events that there are some, once they are committed.
+func announce(tx *gorm.DB) {
 	if t, ok := tx.Statement.Context.Value(txKey{}).(*transaction); ok {
 		if ring := t.db.told.Load(); ring != nil {
 			t.db.AfterCommit(tx.Statement.Context, "events.told", *ring)
 		}
 	}
-	return Defer(tx, insertEvent, scope.Tenant, event.ID, event.At, event.Type, event.Resource, event.ResourceID,
-		event.Version, scope.RequestID, string(event.Data))
 }
 
 // Audit reads the audit. It implements audit.Store.

@@ -105,6 +105,12 @@ func (e *encoder) add(types *pgtype.Map, oid uint32, value any) error {
 			e.push(e.buffer[start:], binaryFormat)
 			return nil
 		}
+	case []tenancy.ID:
+		if oid == pgtype.UUIDArrayOID && v != nil {
+			e.buffer = appendUUIDs(e.buffer, v)
+			e.push(e.buffer[start:], binaryFormat)
+			return nil
+		}
 	case int64:
 		if oid == pgtype.Int8OID {
 			e.buffer = binary.BigEndian.AppendUint64(e.buffer, uint64(v)) //nolint:gosec // two's complement on the wire
@@ -126,6 +132,28 @@ func (e *encoder) add(types *pgtype.Map, oid uint32, value any) error {
 		}
 	}
 	return e.any(types, oid, value)
+}
+
+// appendUUIDs appends an array of uuid in the binary form: its one dimension, no NULLs, and each element behind its
+// length.
+func appendUUIDs(buffer []byte, ids []tenancy.ID) []byte {
+	dimensions := uint32(1)
+	if len(ids) == 0 {
+		dimensions = 0
+	}
+	for _, n := range []uint32{dimensions, 0, pgtype.UUIDOID} {
+		buffer = binary.BigEndian.AppendUint32(buffer, n)
+	}
+	if len(ids) == 0 {
+		return buffer
+	}
+	buffer = binary.BigEndian.AppendUint32(buffer, uint32(len(ids))) //nolint:gosec // no array is that long
+	buffer = binary.BigEndian.AppendUint32(buffer, 1)                // indexes begin with 1
+	for _, id := range ids {
+		buffer = binary.BigEndian.AppendUint32(buffer, uint32(len(id)))
+		buffer = append(buffer, id[:]...)
+	}
+	return buffer
 }
 
 func (e *encoder) any(types *pgtype.Map, oid uint32, value any) error {

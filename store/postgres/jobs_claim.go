@@ -17,30 +17,41 @@ const stateByKey = "(j.state || '')"
 // its jobs. A pending job is taken too: Redis has it before the dispatcher has committed, and may have it where that
 // failed; but not one of a lane with a cap, which only the dispatcher counts.
 const claimJobs = `with held as (
-	  select j.tenant_id, j.id, j.cancel_requested
+	  select j.tenant_id, j.id
 	  from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, id) join jobs j on j.tenant_id = g.tenant_id and j.id = g.id
-	  where ` + stateByKey + ` = 'dispatched' or ` + stateByKey + ` = 'pending' and j.max_running = 0
-	  order by j.tenant_id, j.id for update of j skip locked),
-	gone as (
-	  delete from jobs j using held h where j.tenant_id = h.tenant_id and j.id = h.id and h.cancel_requested returning j.*),
-	moved as (
-	  insert into jobs_finished (` + movedColumns + `, state, finished_at, cancel_requested)
-	  select ` + movedColumns + `, 'cancelled', now(), true from gone on conflict do nothing)
+	  where (` + mayBeClaimed + `) and not j.cancel_requested
+	  order by j.tenant_id, j.id for update of j skip locked)
 	update jobs j set state = 'running', attempt = j.attempt + 1, started_at = now(), worker = $3,
 	  lease_until = now() + $4::bigint * interval '1 microsecond',
 	  unique_key = case when j.key_until_start then null else j.unique_key end
-	from held h where j.tenant_id = h.tenant_id and j.id = h.id and not h.cancel_requested returning ` + liveColumns
+	from held h where j.tenant_id = h.tenant_id and j.id = h.id returning ` + liveColumns
 
-// lockedJobs are those of some jobs that can be claimed as soon as a transaction has ended that holds them. A pending
-// one with a cap is among them while it is held: its dispatcher is about to commit.
+const mayBeClaimed = stateByKey + ` = 'dispatched' or ` + stateByKey + ` = 'pending' and j.max_running = 0`
+
+// endCancelled ends the jobs that were to be cancelled before they began, and answers which. Those that somebody holds
+// are passed over.
+const endCancelled = `with held as (
+	  select j.tenant_id, j.id
+	  from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, id) join jobs j on j.tenant_id = g.tenant_id and j.id = g.id
+	  where (` + mayBeClaimed + `) and j.cancel_requested
+	  order by j.tenant_id, j.id for update of j skip locked),
+	gone as (
+	  delete from jobs j using held h where j.tenant_id = h.tenant_id and j.id = h.id returning j.*),
+	moved as (
+	  insert into jobs_finished (` + movedColumns + `, state, finished_at, cancel_requested)
+	  select ` + movedColumns + `, 'cancelled', now(), true from gone on conflict do nothing)
+	select tenant_id, id from gone`
+
+// lockedJobs are those of some jobs that can be claimed as soon as a transaction has ended that holds them, and those
+// that were to be cancelled. A pending one with a cap is among them while it is held: its dispatcher is about to commit.
 const lockedJobs = `with seen as (
-	  select j.tenant_id, j.id, j.state = 'pending' and j.max_running > 0 as capped
+	  select j.tenant_id, j.id, j.cancel_requested, j.state = 'pending' and j.max_running > 0 as capped
 	  from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, id) join jobs j on j.tenant_id = g.tenant_id and j.id = g.id
 	  where ` + stateByKey + ` in ('pending', 'dispatched')),
 	free as (
 	  select j.tenant_id, j.id from seen s join jobs j on j.tenant_id = s.tenant_id and j.id = s.id
 	  where s.capped and ` + stateByKey + ` = 'pending' for share of j skip locked)
-	select s.tenant_id, s.id from seen s
+	select s.tenant_id, s.id, s.cancel_requested from seen s
 	where not (s.capped and exists (select from free f where f.tenant_id = s.tenant_id and f.id = s.id))`
 
 // Claim takes jobs for a worker until the lease runs out. Those that were to be cancelled are, and are not answered.
@@ -62,13 +73,38 @@ func (e *JobEngine) Claim(
 		has[jobs.Ref{Tenant: job.Tenant, ID: job.ID}] = true
 	}
 	missing := slices.DeleteFunc(slices.Clone(refs), func(r jobs.Ref) bool { return has[r] })
-	tenants, ids = columnsOfRefs(missing)
 	// What was claimed is the caller's whatever becomes of the question: those that it is not told of are dispatched again.
-	locked, err = all(e.hasty(ctx), readRef, lockedJobs, tenants, ids)
+	locked, err = e.locked(ctx, missing)
 	if err != nil && len(claimed) == 0 {
 		return nil, nil, translate(err)
 	}
 	return claimed, locked, nil
+}
+
+// locked answers which of some jobs that could not be claimed to ask for again, and ends those that were to be cancelled.
+func (e *JobEngine) locked(ctx context.Context, refs []jobs.Ref) ([]jobs.Ref, error) {
+	type seen struct {
+		jobs.Ref
+
+		cancel bool
+	}
+	tenants, ids := columnsOfRefs(refs)
+	found, err := all(e.hasty(ctx), func(row scanner) (s seen, err error) {
+		return s, row.Scan(&s.Tenant, &s.ID, &s.cancel)
+	}, lockedJobs, tenants, ids)
+	var locked, cancelled []jobs.Ref
+	for _, s := range found {
+		locked = append(locked, s.Ref)
+		if s.cancel {
+			cancelled = append(cancelled, s.Ref)
+		}
+	}
+	if err != nil || len(cancelled) == 0 {
+		return locked, err
+	}
+	tenants, ids = columnsOfRefs(cancelled)
+	ended, err := again(ctx, func() ([]jobs.Ref, error) { return all(e.hasty(ctx), readRef, endCancelled, tenants, ids) })
+	return slices.DeleteFunc(locked, func(r jobs.Ref) bool { return slices.Contains(ended, r) }), err
 }
 
 // beatJobs extends leases. The jobs are locked in the order in which Settle locks them.

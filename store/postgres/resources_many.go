@@ -119,13 +119,20 @@ func deferUpdate(tx *gorm.DB, e resource.Entity) error {
 // tell writes the audit entries and the events of changes into their transaction; they go with its commit. It also
 // holds the records to live ones that the changes come to refer to.
 func tell(tx *gorm.DB, scope tenancy.Scope, d *resource.Definition, records ...resource.Record) error {
-	held := map[resource.Reference]bool{}
-	for _, record := range records {
-		if err := tellAudit(tx, scope, record.Entry); err != nil {
+	if len(records) > 1 {
+		if err := tellMany(tx, scope, records); err != nil {
 			return err
 		}
-		if err := tellEvent(tx, scope, record.Event); err != nil {
-			return err
+	}
+	held := map[resource.Reference]bool{}
+	for _, record := range records {
+		if len(records) == 1 {
+			if err := tellAudit(tx, scope, record.Entry); err != nil {
+				return err
+			}
+			if err := tellEvent(tx, scope, record.Event); err != nil {
+				return err
+			}
 		}
 		for _, to := range record.Refers {
 			if held[to] {

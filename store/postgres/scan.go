@@ -156,21 +156,29 @@ func (db *DB) planFor(st *gorm.Statement, rows *sql.Rows) *rowPlan {
 	return m.rows
 }
 
-// scan reads all rows into a slice, or the first one into a struct, as gorm.Scan does.
-func (p *rowPlan) scan(tx *gorm.DB, rows *sql.Rows) {
-	tx.RowsAffected = 0
+// reader returns what reads the row at hand into a struct of the model's.
+func (p *rowPlan) reader(rows *sql.Rows) func(row reflect.Value) error {
 	cells := make([]cell, len(p.fields))
 	targets := make([]any, len(p.fields))
 	for i := range p.fields {
 		cells[i].plan = &p.fields[i]
 		targets[i] = &cells[i]
 	}
-	read := func(row reflect.Value) {
+	return func(row reflect.Value) error {
 		for i := range cells {
 			cells[i].field = row.FieldByIndex(p.fields[i].index)
 		}
+		return rows.Scan(targets...)
+	}
+}
+
+// scan reads all rows into a slice, or the first one into a struct, as gorm.Scan does.
+func (p *rowPlan) scan(tx *gorm.DB, rows *sql.Rows) {
+	tx.RowsAffected = 0
+	next := p.reader(rows)
+	read := func(row reflect.Value) {
 		tx.RowsAffected++
-		if err := rows.Scan(targets...); err != nil {
+		if err := next(row); err != nil {
 			_ = tx.AddError(err)
 		}
 	}

@@ -41,29 +41,50 @@ type call struct {
 	args    []any
 }
 
+// reply is what became of a command.
+type reply struct {
+	value any
+	err   error
+}
+
 // pipeline sends commands in one round trip. It returns what was wrong with any of them.
 func (c *Client) pipeline(ctx context.Context, calls ...call) error {
+	var failures []error
+	for _, each := range c.exchange(ctx, calls) {
+		failures = append(failures, each.err)
+	}
+	return errors.Join(failures...)
+}
+
+// exchange sends commands in one round trip and answers what became of each.
+func (c *Client) exchange(ctx context.Context, calls []call) []reply {
+	replies := make([]reply, len(calls))
+	lost := func(from int, err error) []reply {
+		for i := from; i < len(replies); i++ {
+			replies[i].err = err
+		}
+		return replies
+	}
 	conn, timeout, err := c.borrow(ctx)
 	if err != nil {
-		return err
+		return lost(0, err)
 	}
 	defer func() { _ = conn.Close() }() // it goes back to the pool; what was wrong with it was said by the command
 	for _, each := range calls {
 		if err := conn.Send(each.command, each.args...); err != nil {
-			return err
+			return lost(0, err)
 		}
 	}
 	if err := conn.Flush(); err != nil {
-		return err
+		return lost(0, err)
 	}
-	var failures []error
-	for range calls {
-		_, err := redigo.ReceiveWithTimeout(conn, timeout)
-		failures = append(failures, err)
+	for i := range calls {
+		value, err := redigo.ReceiveWithTimeout(conn, timeout)
+		replies[i] = reply{value, err}
 		var said redigo.Error
 		if err != nil && !errors.As(err, &said) {
-			break // the connection is gone, and the other replies with it
+			return lost(i, err) // the connection is gone, and the other replies with it
 		}
 	}
-	return errors.Join(failures...)
+	return replies
 }

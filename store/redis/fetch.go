@@ -32,8 +32,9 @@ type FetchConfig struct {
 // where there is none, and retries a hundred times a second where Redis is away, printing each time. Here an idle worker
 // waits for the queue's bell instead, and one without Redis waits until it is back.
 //
-// The connections in its pool are not connections: each borrows one of the client's for as long as a command takes, so
-// that many idle workers hold none. What the library does beside fetching, and what we have no use for, is answered
+// The connections in its pool are not connections: what many workers ask at the same time goes to Redis in one round
+// trip, over one of the client's connections, and a worker's notice that a job is done travels with the next one's
+// question. Idle workers hold no connection. What the library does beside fetching, and what we have no use for, is answered
 // without asking: its own retries and schedules, which it gets wrong, its rescue of dead workers' jobs, which PostgreSQL
 // does, and its notes of what each worker is doing. No error of Redis reaches it, since all that it does is to print it.
 type Fetch struct {
@@ -45,6 +46,16 @@ type Fetch struct {
 
 	mu   sync.Mutex
 	away bool
+
+	talk    sync.Mutex
+	asked   []question
+	talking bool
+}
+
+// question is a command of a worker's that waits for the next round trip. Nobody waits for the reply where answer is nil.
+type question struct {
+	call
+	answer chan<- reply
 }
 
 // NewFetch prepares the fetching of a queue's jobs. Halt it when done.
@@ -81,10 +92,11 @@ func (f *Fetch) next(c call) (any, error) {
 	for failures := 0; ; {
 		select {
 		case <-f.halt:
+			f.startTalking()
 			return nil, nil //nolint:nilnil // how Redis says that there is none
 		default:
 		}
-		reply, err := f.config.Client.Do(context.Background(), c.command, c.args...)
+		reply, err := f.ask(c)
 		var said redigo.Error
 		switch {
 		case errors.As(err, &said) && strings.HasPrefix(string(said), "NOSCRIPT "):
@@ -103,6 +115,57 @@ func (f *Fetch) next(c call) (any, error) {
 			f.tell(nil)
 			failures = 0
 			f.wait(f.bell, f.pollEvery())
+		}
+	}
+}
+
+// ask asks Redis in the next round trip, after what was noted before.
+func (f *Fetch) ask(calls ...call) (any, error) {
+	answer := make(chan reply, 1)
+	questions := asQuestions(calls)
+	questions[len(questions)-1].answer = answer
+	f.note(questions)
+	f.startTalking()
+	got := <-answer
+	return got.value, got.err
+}
+
+// note has something said in the next round trip, which it does not bring about.
+func (f *Fetch) note(questions []question) {
+	f.talk.Lock()
+	defer f.talk.Unlock()
+	f.asked = append(f.asked, questions...)
+}
+
+// startTalking has somebody see to what is asked.
+func (f *Fetch) startTalking() {
+	f.talk.Lock()
+	defer f.talk.Unlock()
+	if !f.talking && len(f.asked) > 0 {
+		f.talking = true
+		go f.talkOn()
+	}
+}
+
+// talkOn makes round trips for as long as something is asked: what comes up during one goes with the next.
+func (f *Fetch) talkOn() {
+	for {
+		f.talk.Lock()
+		next := f.asked
+		f.asked = nil
+		f.talking = len(next) > 0
+		f.talk.Unlock()
+		if len(next) == 0 {
+			return
+		}
+		calls := make([]call, len(next))
+		for i, each := range next {
+			calls[i] = each.call
+		}
+		for i, got := range f.config.Client.exchange(context.Background(), calls) {
+			if next[i].answer != nil {
+				next[i].answer <- got
+			}
 		}
 	}
 }
@@ -177,14 +240,27 @@ func (c *fetchConn) Send(command string, args ...any) error {
 	return nil
 }
 
-// Flush is redigo.Conn's. What Redis was to be told and was not is mended by Jobs.Sweep.
+// Flush is redigo.Conn's. A worker's notice that a job is done, which ends with EXEC, waits for the next question, mostly
+// the worker's own. What Redis was to be told and was not is mended by Jobs.Sweep.
 func (c *fetchConn) Flush() error {
 	calls := c.pending
 	c.pending = nil
-	if len(calls) > 0 {
-		_ = c.fetch.config.Client.pipeline(context.Background(), calls...)
+	switch {
+	case len(calls) == 0:
+	case calls[len(calls)-1].command == "EXEC":
+		c.fetch.note(asQuestions(calls))
+	default:
+		_, _ = c.fetch.ask(calls...)
 	}
 	return nil
+}
+
+func asQuestions(calls []call) []question {
+	questions := make([]question, len(calls))
+	for i, each := range calls {
+		questions[i].call = each
+	}
+	return questions
 }
 
 // Receive is redigo.Conn's.

@@ -78,9 +78,10 @@ func TestFetch(t *testing.T) {
 				delete(want, ref)
 			}
 			require.EventuallyWithT(t, func(c *assert.CollectT) {
-				_, slots, err := buffer.Length(t.Context(), jobs.Default)
+				list, err := buffer.Look(t.Context(), jobs.Default)
 				require.NoError(c, err)
-				assert.Equal(c, 10, slots)
+				assert.Equal(c, 10, list.Slots)
+				assert.Zero(c, list.Running)
 			}, patience, 10*time.Millisecond)
 
 			var took []time.Duration
@@ -96,9 +97,9 @@ func TestFetch(t *testing.T) {
 			f.Halt()
 			f.library.Stop()
 			t.Logf("stopped in %s", time.Since(begun))
-			_, slots, err := buffer.Length(t.Context(), jobs.Default)
+			list, err := buffer.Look(t.Context(), jobs.Default)
 			require.NoError(t, err)
-			assert.Zero(t, slots, "who has stopped counts no more")
+			assert.Zero(t, list.Slots, "who has stopped counts no more")
 			require.NoError(t, buffer.Push(t.Context(), jobs.Default, batch[:1]))
 			_, err = redigo.Values(f.Pool().Get().Do("EVALSHA", "hash", 6, "list", "x:inprogress", "x:paused", "l", "i", "c", "pool"))
 			require.ErrorIs(t, err, redigo.ErrNil, "nobody is given a job any more")

@@ -62,18 +62,17 @@ func (j *Jobs) Waiting(ctx context.Context, queue string) ([]jobs.Ref, error) {
 	return refs, nil
 }
 
-// Length is how many jobs wait in a queue's list, and how many workers' slots there are for them as far as heartbeats
-// tell.
-func (j *Jobs) Length(ctx context.Context, queue string) (waiting, slots int, err error) {
+// Look is what a queue's list is like.
+func (j *Jobs) Look(ctx context.Context, queue string) (jobs.List, error) {
 	// The script reads keys that it is not told: they are in the slot of those that it is.
-	counts, err := redigo.Ints(j.client.script(ctx, lengthScript, listOf(queue), poolsOf(queue)))
+	counts, err := redigo.Int64s(j.client.script(ctx, lookScript, listOf(queue), poolsOf(queue), runningOf(queue), pushedOf(queue)))
 	if err != nil {
-		return 0, 0, fmt.Errorf("measure the list of %s: %w", queue, err)
+		return jobs.List{}, fmt.Errorf("look at the list of %s: %w", queue, err)
 	}
-	if len(counts) != 2 {
-		return 0, 0, fmt.Errorf("measure the list of %s: %d numbers for an answer", queue, len(counts))
+	if len(counts) != 4 {
+		return jobs.List{}, fmt.Errorf("look at the list of %s: %d numbers for an answer", queue, len(counts))
 	}
-	return counts[0], counts[1], nil
+	return jobs.List{Waiting: int(counts[0]), Slots: int(counts[1]), Running: int(counts[2]), Pushed: counts[3]}, nil
 }
 
 // Push hands jobs over and rings the queue's doorbell, in one round trip. Workers take the first one first.
@@ -91,7 +90,8 @@ func (j *Jobs) Push(ctx context.Context, queue string, refs []jobs.Ref) error {
 		}
 		list = append(list, data)
 	}
-	err := j.client.pipeline(ctx, call{"LPUSH", list}, call{"PUBLISH", []any{bellOf(queue), ""}})
+	err := j.client.pipeline(ctx,
+		call{"LPUSH", list}, call{"INCRBY", []any{pushedOf(queue), len(refs)}}, call{"PUBLISH", []any{bellOf(queue), ""}})
 	if err != nil {
 		return fmt.Errorf("hand jobs to the list of %s: %w", queue, err)
 	}
@@ -114,27 +114,30 @@ func (j *Jobs) Pause(ctx context.Context, queue string, paused bool) error { //n
 // It answers how many jobs' entries it removed: those whose workers are gone, and those that a live worker forgot when
 // a reply was lost. That is safe only because PostgreSQL has each of them run again.
 func (j *Jobs) Sweep(ctx context.Context, queue string) (removed int, err error) {
-	prefix := Namespace(queue) + ":jobs:" + JobName
-	removed, err = redigo.Int(j.client.script(ctx, sweepScript, poolsOf(queue), prefix+":lock", prefix+":lock_info", prefix))
+	prefix := listOf(queue)
+	removed, err = redigo.Int(j.client.script(ctx, sweepScript, poolsOf(queue), runningOf(queue), prefix+":lock_info", prefix))
 	if err != nil {
 		return 0, fmt.Errorf("sweep the lists of %s: %w", queue, err)
 	}
 	return removed, nil
 }
 
-func listOf(queue string) string   { return Namespace(queue) + ":jobs:" + JobName }
-func pausedOf(queue string) string { return listOf(queue) + ":paused" }
-func poolsOf(queue string) string  { return Namespace(queue) + ":worker_pools" }
+func listOf(queue string) string    { return Namespace(queue) + ":jobs:" + JobName }
+func pausedOf(queue string) string  { return listOf(queue) + ":paused" }
+func runningOf(queue string) string { return listOf(queue) + ":lock" }
+func pushedOf(queue string) string  { return listOf(queue) + ":pushed" }
+func poolsOf(queue string) string   { return Namespace(queue) + ":worker_pools" }
 
-// lengthScript answers how many jobs wait, and the slots of the pools that are alive: their heartbeats expire.
+// lookScript answers how many jobs wait, the slots of the pools that are alive (their heartbeats expire), how many jobs
+// run, and how many were pushed.
 //
 //nolint:gochecknoglobals // a constant that Go has no form for
-var lengthScript = script{2, `
+var lookScript = script{4, `
 local slots = 0
 for _, pool in ipairs(redis.call('smembers', KEYS[2])) do
   slots = slots + (tonumber(redis.call('hget', KEYS[2] .. ':' .. pool, 'concurrency')) or 0)
 end
-return {redis.call('llen', KEYS[1]), slots}`}
+return {redis.call('llen', KEYS[1]), slots, tonumber(redis.call('get', KEYS[3]) or 0), tonumber(redis.call('get', KEYS[4]) or 0)}`}
 
 // sweepScript removes the pools without a heartbeat, trims the lists of the others to what they can have under way,
 // and sets the counters to what the lists say.

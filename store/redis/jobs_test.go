@@ -44,10 +44,9 @@ func TestJobs(t *testing.T) {
 			waiting, err := buffer.Waiting(t.Context(), jobs.Default)
 			require.NoError(t, err)
 			assert.ElementsMatch(t, want, waiting)
-			length, slots, err := buffer.Length(t.Context(), jobs.Default)
+			list, err := buffer.Look(t.Context(), jobs.Default)
 			require.NoError(t, err)
-			assert.Equal(t, 5, length)
-			assert.Zero(t, slots, "no worker is there")
+			assert.Equal(t, jobs.List{Waiting: 5, Pushed: int64(len(want))}, list, "no worker is there")
 
 			raw, err := redigo.Bytes(client.Do(t.Context(), "RPOP", "{jobs:default}:jobs:run"))
 			require.NoError(t, err)
@@ -70,9 +69,9 @@ func TestJobs(t *testing.T) {
 			}
 			command(t, client, "SET", ns+":jobs:run:lock", "-4")
 
-			_, slots, err := buffer.Length(t.Context(), jobs.Reports)
+			list, err := buffer.Look(t.Context(), jobs.Reports)
 			require.NoError(t, err)
-			assert.Equal(t, 2, slots, "the dead have none")
+			assert.Equal(t, 2, list.Slots, "the dead have none")
 			removed, err := buffer.Sweep(t.Context(), jobs.Reports)
 			require.NoError(t, err)
 			assert.Equal(t, 7, removed, "all of two, and one of what cannot be under way in two slots")

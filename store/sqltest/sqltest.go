@@ -20,7 +20,7 @@ import (
 func ControlTables() []string {
 	return []string{
 		"tenants", "users", "memberships", "invitations", "sessions", "refresh_tokens", "api_keys", "signing_keys", "job_queues",
-		"account_tokens", "invitation_tokens", "intake_tokens",
+		"account_tokens", "invitation_tokens", "intake_tokens", "backfills",
 	}
 }
 

@@ -57,6 +57,10 @@ var made = map[string]func(t *testing.T, o owner) string{
 		t.Helper()
 		return o.upload(t, "secret.txt", "a secret").text("id")
 	},
+	"/imports": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.importing(t)
+	},
 	"/webhook-endpoints": func(t *testing.T, o owner) string {
 		t.Helper()
 		return o.must(t, http.StatusCreated, http.MethodPost, "/webhook-endpoints",

@@ -21,6 +21,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
+	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/domain/users"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/mediatype"
@@ -116,6 +117,10 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Audit:     audit.NewService(auditLog),
 		Jobs:      jobs.NewService(queue, tellCancel, now),
 		Files:     kept,
+		Exports:   transfers.NewExports(definitions, queue),
+		Imports: transfers.NewImports(transfers.ImportNeeds{
+			Resources: services, Files: kept, Store: postgres.NewImports(base.Router), Queue: queue, Jobs: queue,
+		}),
 		Webhooks: webhooks.NewService(webhooks.Needs{
 			Endpoints: hooks, Deliveries: hooks, Checker: caller, Validate: validator, Now: now,
 			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),

@@ -187,6 +187,11 @@ func capabilities() map[string]openapi.Capability {
 				"Their contents never change; deleted files stay in the trash for a while.",
 		},
 		"usage": {Name: "Organization", Description: ""},
+		"exports": {
+			Name: "Exports",
+			Description: "Have records written into a file, as CSV, XLSX or JSON lines: those that a list's filters choose, as they all are " +
+				"at one moment. It needs the permission to read them. A job makes the file; its result is `{file_id, rows}`.",
+		},
 		"webhook-endpoints": {
 			Name: "Webhook endpoints",
 			Description: "Servers of yours that are told of what happens, by Standard Webhooks. Each message is signed with the endpoint's " +

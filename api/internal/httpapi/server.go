@@ -31,6 +31,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
+	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/domain/users"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
@@ -60,6 +61,8 @@ type Dependencies struct {
 	Jobs        *jobs.Service
 	Inbound     Inbound
 	Files       *files.Service
+	Exports     *transfers.Exports
+	Imports     *transfers.Imports
 	Webhooks    *webhooks.Service
 	Identity    Identity
 	Idempotency idempotency.Store
@@ -145,6 +148,8 @@ func (a *API) table() []Route {
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
 	routes = append(routes, usageRoutes(a.deps.Files)...)
+	routes = append(routes, exportRoutes(a.deps.Exports)...)
+	routes = append(routes, importRoutes(a.deps.Imports)...)
 	return routes
 }
 

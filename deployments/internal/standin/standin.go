@@ -25,7 +25,7 @@ func Handler(api string) (http.Handler, error) {
 		return func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pages, "pages/"+name) }
 	}
 	for _, path := range []string{
-		"/verify-email", "/reset-password", "/accept-invitation", "/forgot-password", "/settings/sessions", "/settings/api-keys", "/settings/webhooks",
+		"/verify-email", "/reset-password", "/accept-invitation", "/forgot-password", "/settings/sessions", "/settings/api-keys", "/settings/webhooks", "/exports",
 	} {
 		mux.HandleFunc("GET "+path, file("page.html"))
 	}

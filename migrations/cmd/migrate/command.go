@@ -35,7 +35,9 @@ Environment (each may also be given as NAME_FILE, the path of a file that holds 
   SYSTEM_DATABASE_PASSWORD     roles: the same for groundwork_system
   REPORTING_DATABASE_PASSWORD  roles: the same for groundwork_reporting
   MIGRATE_LOCK_TIMEOUT         up, down: how long a statement may wait for a table in use, before it steps back and
-                               is tried again (default 2s)
+                               is tried again (default 200ms)
+  MIGRATE_STATEMENT_TIMEOUT    up, down: how long a statement may run that others may have to wait for, before it is
+                               cancelled and the migration has failed (default 1m)
   MIGRATE_PATIENCE             up, down: how long to try one migration again, and to wait for another process that
                                migrates (default 5m)
   ENVIRONMENT                  development (default) or production
@@ -243,8 +245,14 @@ func (c command) config() (migrations.Config, error) {
 	if err != nil {
 		return migrations.Config{}, err
 	}
+	statementTimeout, err := c.duration("MIGRATE_STATEMENT_TIMEOUT")
+	if err != nil {
+		return migrations.Config{}, err
+	}
 	patience, err := c.duration("MIGRATE_PATIENCE")
-	return migrations.Config{URL: url, LockTimeout: lockTimeout, Patience: patience, Log: c.log}, err
+	return migrations.Config{
+		URL: url, LockTimeout: lockTimeout, StatementTimeout: statementTimeout, Patience: patience, Log: c.log,
+	}, err
 }
 
 func (c command) log(format string, args ...any) { fmt.Fprintf(c.err, format+"\n", args...) }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
+	"github.com/groundwork-saas/groundwork/store/postgres"
 )
 
 // The exit codes, as the help lists them.
@@ -25,6 +26,8 @@ type program struct {
 	environ  []string
 	out, err io.Writer
 	now      func() time.Time
+	// backfills are those that it knows; nil is the product's.
+	backfills []postgres.Backfill
 }
 
 // command is one of the program's commands.
@@ -39,7 +42,9 @@ type command struct {
 	prepare func(p program, flags *flag.FlagSet) func(ctx context.Context, args []string) error
 }
 
-func commands() []command { return slices.Concat(jobCommands(), queueCommands(), accountCommands()) }
+func commands() []command {
+	return slices.Concat(jobCommands(), queueCommands(), backfillCommands(), accountCommands())
+}
 
 // errUsage is a mistake of the person who called.
 var errUsage = errors.New("wrong usage")
@@ -125,7 +130,7 @@ func (p program) guide(words, args []string) int {
 
 // overview lists the commands, or those of a group.
 func (p program) overview(w io.Writer, group string) {
-	fmt.Fprint(w, "groundwork steers a running Groundwork: its jobs, queues, organizations and users.\n\nCommands:\n")
+	fmt.Fprint(w, "groundwork steers a running Groundwork: its jobs, queues, backfills, organizations and users.\n\nCommands:\n")
 	t := newTable()
 	for _, c := range commands() {
 		if group == "" || strings.HasPrefix(c.name, group+" ") {

@@ -39,13 +39,6 @@ const (
 	backoffMost = time.Second
 )
 
-// The bounds of a list: twice the workers' slots, but so many at least, so that a first worker finds work, and so many
-// at most.
-const (
-	windowLeast = 10
-	windowMost  = 1000
-)
-
 // Config is what a dispatcher stands on.
 type Config struct {
 	Backlog jobs.Backlog

@@ -17,6 +17,7 @@ type feeder struct {
 	queue  string
 	bell   chan struct{}
 	paused atomic.Bool
+	window window
 	// cursor is the lane that was served last. It begins anywhere, so that the lanes behind others are not always those
 	// that a scheduler serves last after its start.
 	cursor tenancy.ID
@@ -95,14 +96,13 @@ func (f *feeder) fill(ctx context.Context) (found, error) {
 	if f.paused.Load() {
 		return nothingMore, nil
 	}
-	waiting, slots, err := f.Buffer.Length(ctx, f.queue)
+	list, err := f.Buffer.Look(ctx, f.queue)
 	if err != nil {
 		return nothingMore, f.redis.failed(f.queue, err)
 	}
-	f.metrics.listLength.WithLabelValues(f.queue).Set(float64(waiting))
-	window := min(max(2*slots, windowLeast), windowMost)
-	room := window - waiting
-	if room < window/4 {
+	f.metrics.listLength.WithLabelValues(f.queue).Set(float64(list.Waiting))
+	room := f.window.room(list, f.Now())
+	if room == 0 {
 		f.redis.worked(f.queue)
 		return noRoom, nil
 	}

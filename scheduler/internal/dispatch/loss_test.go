@@ -28,7 +28,7 @@ func TestDispatcher_loses_nothing(t *testing.T) {
 	t.Run("when_all_of_Redis_is_flushed", func(t *testing.T) {
 		t.Parallel()
 		s := newStand(t)
-		s.beat(t, 50)
+		s.beat(t, 60)
 		s.enqueue(t, s.TenantID(t), 60, nil)
 		d := s.dispatch(t)
 		handedOver(t, s, 60)
@@ -44,7 +44,7 @@ func TestDispatcher_loses_nothing(t *testing.T) {
 	t.Run("when_Redis_is_killed_and_starts_empty", func(t *testing.T) {
 		t.Parallel()
 		s := newStand(t)
-		s.beat(t, 50)
+		s.beat(t, 60)
 		tenant := s.TenantID(t)
 		s.enqueue(t, tenant, 60, nil)
 		d := s.dispatch(t)

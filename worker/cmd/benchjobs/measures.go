@@ -37,6 +37,7 @@ type figures struct {
 	name                             string
 	enqueueOne, enqueueMany, batched float64
 	process50, process200            float64
+	costs50                          costs
 	idle, flood, future              spread
 	floodStarts, futureStarts        int
 	workerRest, workerPeak           int // KiB
@@ -92,25 +93,25 @@ func (b *bench) enqueue(ctx context.Context, n, together, who int) error {
 
 // processing measures jobs that do nothing, by 50 and by 200 workers of one process.
 func (b *bench) processing(ctx context.Context, f *figures) (err error) {
-	if f.process50, err = b.process(ctx, 50, b.profile); err != nil {
+	if f.process50, f.costs50, err = b.process(ctx, 50, b.profile); err != nil {
 		return err
 	}
-	f.process200, err = b.process(ctx, 200, "")
+	f.process200, _, err = b.process(ctx, 200, "")
 	return err
 }
 
 // process enqueues jobs and then starts a worker. Its start counts.
-func (b *bench) process(ctx context.Context, workers int, profile string) (float64, error) {
+func (b *bench) process(ctx context.Context, workers int, profile string) (float64, costs, error) {
 	if _, err := b.rate(ctx, b.jobs, 1, 500); err != nil {
-		return 0, err
+		return 0, costs{}, err
 	}
 	if _, err := b.admin.Exec(ctx, "analyze jobs"); err != nil {
-		return 0, fmt.Errorf("analyze: %w", err)
+		return 0, costs{}, fmt.Errorf("analyze: %w", err)
 	}
-	began := time.Now()
+	began, before := time.Now(), b.used(nil)
 	worker, err := b.startWorker(ctx, workers)
 	if err != nil {
-		return 0, err
+		return 0, costs{}, err
 	}
 	var profiles sync.WaitGroup
 	if profile != "" {
@@ -124,14 +125,15 @@ func (b *bench) process(ctx context.Context, workers int, profile string) (float
 	}
 	err = b.untilRun(ctx, worker, b.jobs)
 	rate := float64(b.jobs) / time.Since(began).Seconds()
-	b.say("%d workers: %.0f jobs/s", workers, rate)
+	cost := b.used(worker).since(before, b.jobs)
+	b.say("%d workers: %.0f jobs/s; processor time for a job: %s", workers, rate, cost)
 	profiles.Wait()
-	return rate, errors.Join(err, worker.Terminate(ctx, 20*time.Second))
+	return rate, cost, errors.Join(err, worker.Terminate(ctx, 20*time.Second))
 }
 
 // untilRun waits until a worker says that so many jobs have succeeded.
 func (b *bench) untilRun(ctx context.Context, worker *stand.Process, n int) error {
-	tick := time.NewTicker(25 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		done, err := succeeded(ctx, worker)

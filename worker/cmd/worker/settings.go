@@ -11,6 +11,7 @@ import (
 // settings are what the worker is told.
 type settings struct {
 	config.Common
+	config.Files
 	mailSettings
 	// OpsAddr is where operators find health, metrics and profiles; never public.
 	OpsAddr config.Address `env:"WORKER_OPS_ADDR" default:":9091" help:"Where health, metrics and profiles are served; never public."`

@@ -8,9 +8,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/backfills"
+	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/files"
 	domainjobs "github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
+	"github.com/groundwork-saas/groundwork/platform/mediatype"
 	"github.com/groundwork-saas/groundwork/store/backend"
+	"github.com/groundwork-saas/groundwork/store/blobs"
 	"github.com/groundwork-saas/groundwork/store/postgres"
 	"github.com/groundwork-saas/groundwork/worker/cmd/internal/engine"
 	"github.com/groundwork-saas/groundwork/worker/internal/jobs"
@@ -64,5 +70,29 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 	}
 	needs.Trash, needs.Expiries, needs.Notices = p.trash(), p.expiries(e.System, e.Desk), mails
 	needs.Webhooks = webhooks.NewCourier(endpoints, caller, p.now)
+	kept, err := p.fileService()
+	if err != nil {
+		return nil, err
+	}
+	needs.Imports = p.imports(kept)
+	needs.Exports = transfers.NewExporter(transfers.ExporterNeeds{
+		Definitions: catalog.All(), Store: postgres.NewExports(p.base.Router), Files: kept, Tell: jobs.MailExport(e.Tenants), Now: p.now,
+	})
+	rows, err := postgres.NewBackfills(p.base.DB, postgres.ProductBackfills())
+	if err != nil {
+		return nil, err
+	}
+	needs.Backfills, needs.Now = backfills.NewService(rows, e.Tenants, p.now), p.now
 	return jobs.Handlers(needs), nil
+}
+
+// fileService is what jobs read files by, and keep those that they make.
+func (p process) fileService() (*files.Service, error) {
+	contents, err := blobs.Open(p.cfg.Files)
+	if err != nil {
+		return nil, err
+	}
+	return files.NewService(files.Needs{
+		Store: postgres.NewFiles(p.base.Router), Contents: contents, Sniff: mediatype.Of, Sealer: p.base.Sealer, Now: p.now,
+	}, files.Config{QuotaBytes: int64(p.cfg.FilesQuotaBytes)}), nil
 }

@@ -5,9 +5,13 @@
 package jobs
 
 import (
+	"time"
+
+	"github.com/groundwork-saas/groundwork/domain/backfills"
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
+	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/domain/upkeep"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
@@ -23,6 +27,13 @@ type Needs struct {
 	// Processor and Events are what was received by webhook.
 	Processor *inbound.Processor
 	Events    *inbound.Events
+	// Exports makes files of records.
+	Exports *transfers.Exporter
+	// Imports brings records in from files.
+	Imports *transfers.Imports
+	// Backfills change rows after a migration.
+	Backfills *backfills.Service
+	Now       func() time.Time
 }
 
 // Handlers are all that this worker runs. A kind stands here once.
@@ -32,6 +43,9 @@ func Handlers(needs Needs) []jobs.Handler {
 		ReplayInbound(needs.Events),
 		PurgeTrash(needs.Trash),
 		Expire(needs.Expiries),
+		MakeExport(needs.Exports),
+		Import(needs.Imports),
+		Backfill(needs.Backfills, needs.Now),
 	}
 	handlers = append(handlers, webhookHandlers(needs.Webhooks)...)
 	if needs.Notices != nil {

@@ -21,6 +21,7 @@ func Mail(n *notices.Service) []jobs.Handler {
 		jobs.Handle(n.Invitation),
 		jobs.Handle(n.APIKeyCreated),
 		jobs.Handle(n.WebhookDisabled),
+		jobs.Handle(n.ExportReady),
 	}
 }
 

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 )
 
@@ -73,6 +74,7 @@ func (b *batch[In, Out]) work(ctx context.Context) {
 		case first := <-b.asked:
 			asks, in = append(asks, first), append(in, first.in)
 		}
+		runtime.Gosched() // those who were woken together ask together
 		for more := true; more && len(asks) < mostTogether; {
 			select {
 			case next := <-b.asked:

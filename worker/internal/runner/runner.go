@@ -25,9 +25,9 @@ import (
 // DefaultLease is how long a claim stands without a beat.
 const DefaultLease = 30 * time.Second
 
-// settlesAtOnce is how many batches of ended jobs are written at once: each waits for the disk, and what ends meanwhile
-// need not wait for that.
-const settlesAtOnce = 2
+// settlesAtOnce is how many batches of ended jobs are written at once. Each waits for the disk; what ends meanwhile makes
+// the next one, which is the larger and so the cheaper for a job.
+const settlesAtOnce = 1
 
 // unsettledPerWorker is how many jobs may have run and not be written yet, for each that may run. They run again where
 // the process dies.

@@ -95,6 +95,13 @@ func (s *Stand) KillRedis(ctx context.Context) error {
 	return nil
 }
 
+// Pids are the servers' processes.
+func (s *Stand) Pids() (postgres, redis int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.postgres.Pid(), s.redis.Pid()
+}
+
 // RedisURL is Redis, directly.
 func (s *Stand) RedisURL() string { return s.whereRedisIs().String() }
 

@@ -1,0 +1,3 @@
+-- +goose Up
+ALTER TABLE things ADD COLUMN colour text;
+ALTER TABLE parents ADD COLUMN colour text;

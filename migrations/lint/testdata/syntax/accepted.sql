@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE things ADD COLUMN colour text;

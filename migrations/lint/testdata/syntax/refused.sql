@@ -1,0 +1,3 @@
+-- +goose Up
+ALTER TABLE things
+  ADD COLLUMN colour text;

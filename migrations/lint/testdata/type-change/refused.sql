@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE things ALTER COLUMN size TYPE bigint;

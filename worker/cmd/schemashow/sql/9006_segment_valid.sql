@@ -1,0 +1,4 @@
+-- +goose Up
+ALTER TABLE customers VALIDATE CONSTRAINT customers_segment_check;
+
+-- +goose Down

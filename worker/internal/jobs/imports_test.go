@@ -1,0 +1,147 @@
+package jobs_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/resource"
+	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/domain/transfers"
+)
+
+func creating(file tenancy.ID) transfers.ImportRequest {
+	return transfers.ImportRequest{Resource: "customers", FileID: file, Mode: resource.BulkCreate}
+}
+
+func TestImport(t *testing.T) {
+	t.Parallel()
+	s := newImportStand(t)
+
+	t.Run("goes_by_names_and_aliases_and_tells_of_each_bad_row", func(t *testing.T) {
+		file := s.upload(t, "people.csv", "\xef\xbb\xbfCustomer Number;Company Name;E-Mail;Tags;custom.city;Shoe size;version\r\n"+
+			"A1;Anna & Co;Anna@Example.com;vip,new;Köln;38;7\r\n"+
+			"A2;\"Two\nlines; and \"\"marks\"\"\";;;;;\r\n"+
+			"\r\n"+
+			"A3;No Mail;nonsense;;;;\r\n"+
+			"A4;Short\r\n"+
+			"A5;;;;;;\r\n"+
+			"A1;Again;;;;;\r\n"+
+			"A6;'=1+1;;;;;\r\n")
+		r := s.run(t, creating(file))
+		assert.Equal(t, transfers.ImportCounts{Rows: 7, Created: 2, Failed: 5}, r.ImportCounts)
+		assert.Equal(t, []string{"Shoe size", "version"}, r.IgnoredColumns)
+		var told []string
+		for _, e := range r.Errors {
+			told = append(told, fmt.Sprintf("%d|%s|%s|%s", e.Row, e.Column, e.Value, e.Code))
+		}
+		assert.Equal(t, []string{
+			"3|Company Name|Two\nlines; and \"marks\"|printable", "5|E-Mail|n***|email", "6|||ragged", "7|Company Name||notblank",
+			"8|Customer Number|A1|customer.code_taken",
+		}, told)
+		annotated := s.read(t, r.ErrorsFileID)
+		assert.Contains(t, annotated, "Customer Number,Company Name,E-Mail,Tags,custom.city,Shoe size,version,import_row,import_column,import_reason\n")
+		assert.Contains(t, annotated, "A3,No Mail,nonsense,,,,,5,E-Mail,E-Mail is not an e-mail address")
+		assert.Equal(t, []string{"A1|Anna & Co|anna@example.com|{vip,new}|{\"city\": \"Köln\"}", "A6|=1+1||{}|{}"}, s.texts(t,
+			"select concat_ws('|', code, name, coalesce(email, ''), tags::text, custom::text) from customers where code like 'A%' order by code"))
+		assert.Equal(t, []string{"2"}, s.texts(t, "select count(*)::text from audit_events where action = 'customer.created'"))
+	})
+
+	t.Run("changes_by_a_unique_field_only_what_differs", func(t *testing.T) {
+		first := s.upload(t, "u.csv", "code,name\nU1,One\nU2,Two\n")
+		request := creating(first)
+		request.Mode, request.By = resource.BulkUpsert, "code"
+		assert.Equal(t, transfers.ImportCounts{Rows: 2, Created: 2}, s.run(t, request).ImportCounts)
+		request.FileID = s.upload(t, "u.csv", "code,name\nU1,One\nU2,Twice\nU3,Three\nU3,Thrice\n")
+		assert.Equal(t, transfers.ImportCounts{Rows: 4, Created: 1, Updated: 2, Unchanged: 1}, s.run(t, request).ImportCounts)
+		assert.Equal(t, []string{"One|1", "Twice|2", "Thrice|2"}, s.texts(t, "select name || '|' || version from customers where code like 'U%' order by code"))
+	})
+
+	t.Run("keeps_nothing_in_a_dry_run_or_where_it_is_atomic_and_a_row_is_bad", func(t *testing.T) {
+		request := creating(s.upload(t, "d.csv", "code,name\nD1,One\nD1,Twice\nD2,Two\n"))
+		request.DryRun = true
+		r := s.run(t, request)
+		assert.Equal(t, transfers.ImportCounts{Rows: 3, Created: 2, Failed: 1}, r.ImportCounts)
+		assert.Contains(t, s.read(t, r.ErrorsFileID), "D1,Twice,3,code,")
+		request.DryRun, request.Atomic = false, true
+		r = s.run(t, request)
+		assert.True(t, r.Refused)
+		assert.Equal(t, transfers.ImportCounts{Rows: 3, Failed: 1}, r.ImportCounts)
+		assert.Empty(t, s.texts(t, "select code from customers where code like 'D%'"))
+		request.FileID = s.upload(t, "d.csv", "code,name\nD1,One\nD2,Two\n")
+		assert.Equal(t, transfers.ImportCounts{Rows: 2, Created: 2}, s.run(t, request).ImportCounts)
+		assert.Equal(t, []string{"D1", "D2"}, s.texts(t, "select code from customers where code like 'D%' order by code"))
+	})
+}
+
+func TestImport_goes_on_where_it_was_cut_off(t *testing.T) {
+	t.Parallel()
+	s := newImportStand(t)
+	var text strings.Builder
+	text.WriteString("code,name\n")
+	for n := range 2600 {
+		name := fmt.Sprintf("Name %d", n)
+		if n%700 == 0 {
+			name = ""
+		}
+		fmt.Fprintf(&text, "C%d,%s\n", n, name)
+	}
+	run := s.ask(t, creating(s.upload(t, "c.csv", text.String())))
+	for range 4 {
+		ctx, cancel := context.WithCancel(t.Context())
+		cut := s.job(t, run.Job.ID)
+		cut.Report = func(jobs.Progress) { cancel() }
+		require.Error(t, s.handler.Run(ctx, cut), "it was cut off behind its first batch")
+		cancel()
+	}
+	require.NoError(t, s.handler.Run(t.Context(), run))
+	r := resultOf(t, run)
+	assert.Equal(t, transfers.ImportCounts{Rows: 2600, Created: 2596, Failed: 4}, r.ImportCounts)
+	assert.Equal(t, []string{"2596|2596"}, s.texts(t, "select count(*) || '|' || count(distinct code) from customers"))
+	assert.Equal(t, 5, strings.Count(s.read(t, r.ErrorsFileID), "\n"))
+	require.NoError(t, s.handler.Run(t.Context(), run), "a job whose end was lost runs again")
+	assert.Equal(t, r, resultOf(t, run))
+	assert.Equal(t, []string{"2596"}, s.texts(t, "select count(*)::text from customers"))
+}
+
+func TestImport_of_orders_with_their_lines(t *testing.T) {
+	t.Parallel()
+	s := newImportStand(t)
+	northwind := func(name string) tenancy.ID {
+		data, err := os.ReadFile("../../../deployments/demo/northwind/" + name)
+		require.NoError(t, err)
+		return s.upload(t, name, string(data))
+	}
+	r := s.run(t, transfers.ImportRequest{
+		Resource: "customers", FileID: northwind("customers.csv"), Mode: resource.BulkUpsert, By: "code",
+		Mapping: map[string]any{"code": "customerID", "name": "companyName", "custom.city": "city",
+			"tags": []any{map[string]any{"column": "country", "case": "lower"}, map[string]any{"column": "contactTitle", "values": map[string]any{"Owner": "owner", "*": ""}}}},
+	})
+	assert.Equal(t, transfers.ImportCounts{Rows: 91, Created: 91}, r.ImportCounts, "%v", r.Errors)
+	request := transfers.ImportRequest{
+		Resource: "orders", FileID: northwind("orders.csv"), Mode: resource.BulkUpsert, By: "number",
+		Mapping: map[string]any{
+			"number": "orderID", "customer_id": map[string]any{"column": "customerID", "lookup": "customers.code"},
+			"currency": map[string]any{"value": "USD"}, "placed_at": "orderDate", "shipped_at": "shippedDate",
+			"status":           map[string]any{"column": "shippedDate", "values": map[string]any{"": "placed", "*": "shipped"}},
+			"custom.ship_name": "shipName",
+			"lines": map[string]any{"file_id": northwind("order-details.csv").String(), "key": "orderID", "fields": map[string]any{
+				"sku": "productID", "quantity": "quantity",
+				"unit_price_cents": map[string]any{"column": "unitPrice", "scale": 2.0},
+				"discount_bp":      map[string]any{"column": "discount", "scale": 4.0},
+			}},
+		},
+	}
+	r = s.run(t, request)
+	assert.Equal(t, transfers.ImportCounts{Rows: 830, Created: 830}, r.ImportCounts, "%v", r.Errors)
+	assert.Equal(t, []string{"1996 20808399", "1997 61708535", "1998 44062395"},
+		s.texts(t, "select extract(year from placed_at at time zone 'UTC') || ' ' || sum(total_cents) from orders group by extract(year from placed_at at time zone 'UTC') order by 1"))
+	r = s.run(t, request)
+	assert.Equal(t, transfers.ImportCounts{Rows: 830, Unchanged: 830}, r.ImportCounts)
+}
