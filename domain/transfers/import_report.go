@@ -150,11 +150,11 @@ func (w *importRun) errorsFile(ctx context.Context) (tenancy.ID, error) {
 			for i := range columns {
 				cell := ""
 				if i < len(cells) {
-					cell = guarded(unguarded(cells[i]))
+					cell = Guard(Unguard(cells[i]))
 				}
 				line = append(line, cell)
 			}
-			return table.Write(append(line, row, guarded(column), guarded(reason)))
+			return table.Write(append(line, row, Guard(column), Guard(reason)))
 		}
 		if err := write(w.header.names, "import_row", "import_column", "import_reason"); err != nil {
 			return err
