@@ -174,13 +174,10 @@ func told(failures []ImportFailure) (columns, reasons string) {
 	const most = 20
 	var names, all []string
 	for _, f := range failures[:min(len(failures), most)] {
-		name, reason := f.Column, f.Reason
+		name, reason := f.Column, strings.TrimSpace(f.Column+" "+f.Reason)
 		if f.Part != "" {
 			name = strings.TrimSuffix(f.Part+"."+f.Column, ".")
 			reason = fmt.Sprintf("row %d of %s: %s", f.Row, f.Part, reason)
-		}
-		if f.Column != "" {
-			reason = f.Column + " " + reason
 		}
 		names, all = append(names, name), append(all, reason)
 	}
