@@ -183,14 +183,14 @@ CHAOS_FOR ?= 2m
 chaos: ## Break all that jobs pass through, again and again, and count what was lost or done twice: CHAOS_FOR=10m
 	@go run ./worker/cmd/chaos -for "$(CHAOS_FOR)" $(CHAOS_FLAGS)
 
+.PHONY: migrate-show
+migrate-show: ## Change the schema of 2,000,000 rows under load, and count what requests noticed of it
+	@go run ./worker/cmd/schemashow $(SHOW_FLAGS)
+
 # What else it can be told: go run ./deployments/rolling -help
 .PHONY: rolling
 rolling: ## Restart every process in turn behind the balancer while it is used, and count what failed; needs caddy
 	@go run ./deployments/rolling $(ROLLING_FLAGS)
-
-.PHONY: migrate-show
-migrate-show: ## Change the schema of 2,000,000 rows under load, and count what requests noticed of it
-	@go run ./worker/cmd/schemashow $(SHOW_FLAGS)
 
 .PHONY: bench-jobs
 bench-jobs: ## Measure jobs beside bare gocraft/work, asynq and River (see: go run ./worker/cmd/benchjobs -help)

@@ -60,7 +60,7 @@ func (b *bound) text(i int, r *row) (text string, exact bool) { //nolint:revive 
 	}
 	at := b.at[i]
 	if at < len(r.cells) {
-		text, exact = unguarded(r.cells[at]), r.isExact(at)
+		text, exact = Unguard(r.cells[at]), r.isExact(at)
 	}
 	if s.values != nil {
 		if replaced, ok := s.values[text]; ok {
@@ -76,22 +76,6 @@ func (b *bound) text(i int, r *row) (text string, exact bool) { //nolint:revive 
 		text = strings.ToUpper(text)
 	}
 	return text, exact
-}
-
-// unguarded takes off the apostrophe that an export puts before what a spreadsheet would take for a formula.
-func unguarded(text string) string {
-	if len(text) > 1 && text[0] == '\'' && strings.IndexByte("=+-@\t\r'", text[1]) >= 0 {
-		return text[1:]
-	}
-	return text
-}
-
-// guarded puts it there.
-func guarded(text string) string {
-	if text != "" && strings.IndexByte("=+-@\t\r'", text[0]) >= 0 {
-		return "'" + text
-	}
-	return text
 }
 
 // read reads a target's value off a row. skip says that the cell is empty and the field has no empty value: it is left as

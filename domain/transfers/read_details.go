@@ -300,4 +300,4 @@ func (d *details) orphans(report func(*row) error) error {
 }
 
 // keyOf is a cell as what rows are found by.
-func keyOf(cell string) string { return strings.TrimSpace(unguarded(cell)) }
+func keyOf(cell string) string { return strings.TrimSpace(Unguard(cell)) }
