@@ -37,9 +37,5 @@ func (h exportHandler) start(c *Call) error {
 		return permissionDenied(export.Permission())
 	}
 	job, err := h.service.Start(c.Context(), c.Scope, export)
-	if err != nil {
-		return err
-	}
-	c.SetHeader("Location", Base+"/jobs/"+job.String())
-	return c.Answer(http.StatusAccepted, transferStarted{JobID: job})
+	return answerJob(c, job, err)
 }

@@ -23,21 +23,16 @@ type importInput struct {
 	Mapping map[string]any    `json:"mapping" doc:"From which column each field comes. Without it, columns go by the fields' names and aliases."`
 }
 
-// importStarted names the job that does it.
-type importStarted struct {
-	JobID tenancy.ID `json:"job_id" doc:"The job at /jobs/{id}, which tells how far it is and what came of it."`
-}
-
 func importRoutes(imports *transfers.Imports) []Route {
 	h := importHandler{imports: imports}
 	return []Route{
 		{
 			Method: http.MethodPost, Path: "/imports", Access: Tenant, Permission: members.FilesRead, Status: http.StatusAccepted,
-			Summary: "Import records from a file", Body: importInput{}, Answer: importStarted{}, Handle: h.start,
+			Summary: "Import records from a file", Body: importInput{}, Answer: transferStarted{}, Handle: h.start,
 		},
 		{
 			Method: http.MethodPost, Path: "/imports/:id/resume", Access: Tenant, Permission: members.FilesRead, Status: http.StatusAccepted,
-			Summary: "Go on with an import that was cancelled or failed, behind the last row that was kept", Answer: importStarted{}, Handle: h.resume,
+			Summary: "Go on with an import that was cancelled or failed, behind the last row that was kept", Answer: transferStarted{}, Handle: h.resume,
 		},
 	}
 }
@@ -74,5 +69,5 @@ func answerJob(c *Call, job tenancy.ID, err error) error {
 		return err
 	}
 	c.SetHeader("Location", Base+"/jobs/"+job.String())
-	return c.Answer(http.StatusAccepted, importStarted{JobID: job})
+	return c.Answer(http.StatusAccepted, transferStarted{JobID: job})
 }

@@ -100,7 +100,6 @@ func (b *bench) upload(ctx context.Context) (id string, err error) {
 
 // job is one of the API's.
 type job struct {
-	ID     string `json:"id"`
 	State  string `json:"state"`
 	Error  any    `json:"error"`
 	Result struct {
@@ -116,10 +115,13 @@ func (b *bench) measure(ctx context.Context, what, path string, body any) error 
 		return err
 	}
 	began, most := time.Now(), before
-	var j job
-	if err := b.Call(ctx, http.MethodPost, path, body, &j); err != nil {
+	var asked struct {
+		JobID string `json:"job_id"`
+	}
+	if err := b.Call(ctx, http.MethodPost, path, body, &asked); err != nil {
 		return err
 	}
+	var j job
 	for j.State != "succeeded" {
 		if j.State == "dead" || j.State == "cancelled" {
 			return fmt.Errorf("%s: the job is %s: %v", what, j.State, j.Error)
@@ -130,7 +132,7 @@ func (b *bench) measure(ctx context.Context, what, path string, body any) error 
 			return err
 		}
 		most = max(most, now)
-		if err := b.Call(ctx, http.MethodGet, "/jobs/"+j.ID, nil, &j); err != nil {
+		if err := b.Call(ctx, http.MethodGet, "/jobs/"+asked.JobID, nil, &j); err != nil {
 			return err
 		}
 	}
