@@ -23,7 +23,7 @@ type testSettings struct {
 	config.Common
 
 	OpsAddr config.Address `env:"OPS_ADDR" default:":1" help:"The ops port."`
-	Color string `env:"COLOR" default:"red" help:"A color."`
+	Color   string         `env:"COLOR" default:"red" help:"A color."`
 }
 
 func TestStart(t *testing.T) {

@@ -90,8 +90,8 @@ func TestUp_refuses_a_pooler_in_transaction_mode(t *testing.T) {
 	address := newDatabase(t)
 	through := func(mode string) string {
 		dir := t.TempDir()
-		require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) //nolint:gosec // pgbouncer gives root up, and must read its file
-		require.NoError(t, os.Chmod(dir, 0o755))               //nolint:gosec // as above
+		require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+		require.NoError(t, os.Chmod(dir, 0o755))
 		port, err := proc.FreePort(t.Context())
 		require.NoError(t, err)
 		u, err := url.Parse(address)
@@ -99,7 +99,7 @@ func TestUp_refuses_a_pooler_in_transaction_mode(t *testing.T) {
 		quoted := strings.NewReplacer(`"`, `""`).Replace(password)
 		write := func(name, text string) string {
 			path := filepath.Join(dir, name)
-			require.NoError(t, os.WriteFile(path, []byte(text), 0o644)) //nolint:gosec // as above
+			require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 			return path
 		}
 		users := write("users.txt", fmt.Sprintf("\"groundwork_migrator\" \"%s\"\n", quoted))
@@ -109,7 +109,7 @@ func TestUp_refuses_a_pooler_in_transaction_mode(t *testing.T) {
 		if os.Geteuid() == 0 {
 			args = append([]string{"-u", "nobody"}, args...)
 		}
-		cmd := exec.CommandContext(t.Context(), program, args...) //nolint:gosec // found above
+		cmd := exec.CommandContext(t.Context(), program, args...)
 		running, err := proc.Start(cmd, proc.Options{DeathSignal: syscall.SIGKILL})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = running.Stop(t.Context(), proc.Step{Signal: syscall.SIGKILL, Wait: 10 * time.Second}) })

@@ -1,6 +1,7 @@
 package migrationstest
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,10 @@ import (
 	"github.com/groundwork-saas/groundwork/migrations"
 )
 
-// What the linter's rules accept is not only safe: PostgreSQL takes it.
+// What the linter's rules accept is not only safe: PostgreSQL takes it. Each copies the template, which only one can do at
+// a time.
+//
+//nolint:tparallel // so that they do not run side by side
 func TestAccepted_examples_of_the_linter_can_be_applied(t *testing.T) {
 	t.Parallel()
 	const testdata = "../../migrations/lint/testdata"
@@ -28,16 +32,14 @@ func TestAccepted_examples_of_the_linter_can_be_applied(t *testing.T) {
 	examples, err := filepath.Glob(filepath.Join(testdata, "*", "accepted.sql"))
 	require.NoError(t, err)
 	require.Greater(t, len(examples), 15)
-	for _, example := range examples {
+	for _, example := range examples { //nolint:paralleltest // see above
 		rule := filepath.Base(filepath.Dir(example))
-		t.Run(rule, func(t *testing.T) { //nolint:paralleltest // each copies the template, which only one can do at a time
+		t.Run(rule, func(t *testing.T) {
 			name := "lint_" + strings.ReplaceAll(rule, "-", "_")
 			execute(t, adminURL, "CREATE DATABASE "+name+" TEMPLATE "+filepath.Base(template[:strings.IndexByte(template+"?", '?')]))
 			address := in(t, adminURL, name)
 			all := fstest.MapFS{}
-			for name, file := range base {
-				all[name] = file
-			}
+			maps.Copy(all, base)
 			text := string(read(example))
 			if !strings.HasPrefix(text, "-- file: ") {
 				text = "-- file: 9002_example.sql\n" + text

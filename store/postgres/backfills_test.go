@@ -203,7 +203,7 @@ func TestNewBackfills_refuses_what_does_not_add_up(t *testing.T) {
 		change(&bad)
 		_, err := postgres.NewBackfills(nil, []postgres.Backfill{good, bad})
 		require.Error(t, err, name)
-		assert.ErrorContains(t, err, name)
+		require.ErrorContains(t, err, name)
 	}
 	_, err := postgres.NewBackfills(nil, postgres.ProductBackfills())
 	require.NoError(t, err)

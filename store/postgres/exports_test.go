@@ -136,7 +136,7 @@ func TestExports_are_of_one_moment(t *testing.T) {
 	err := s.exports.Snapshot(t.Context(), s.scope, func(ctx context.Context, snapshot transfers.Snapshot) error {
 		q := s.query(t, map[string][]string{"trashed": {"with"}, "sort": {"id"}})
 		for pass := range 2 {
-			if err := snapshot.Each(ctx, s.d, q, func(e resource.Entity) error {
+			if err := snapshot.Each(ctx, s.d, q, func(e resource.Entity) error { //nolint:contextcheck // Exec has the test's
 				if c, _ := e.(*customers.Customer); c.Name == "changed" {
 					return errors.New("a change is seen that came later")
 				}
