@@ -52,6 +52,9 @@ func (a *API) observe(g *gin.Context) {
 			"request_id": id, "method": g.Request.Method, "route": route, "status": status,
 			"duration_ms": float64(took.Microseconds()) / 1000, "statements": sent, "bytes": max(g.Writer.Size(), 0),
 		}
+		if tenant := g.GetString(tenantKey); tenant != "" {
+			a.deps.Tenants.Count(tenant)
+		}
 		for _, who := range []string{tenantKey, userKey, apiKeyKey} {
 			if id := g.GetString(who); id != "" {
 				fields[who] = id
