@@ -25,8 +25,8 @@ func apiBoard() board {
 			}},
 			{"Errors", []panel{
 				{title: "Share of 5xx", about: "The objective is 0.1 %: see the alert ApiErrors.", unit: "percentunit", width: third, queries: []query{q(share, "5xx")}},
-				{title: "5xx by route", unit: "reqps", width: third, atTrouble: true, queries: []query{q("sum by (method, route, status) ("+failed+")", "{{status}} {{method}} {{route}}")}},
-				{title: "4xx by status", about: "429 are limits, 401 and 403 credentials.", unit: "reqps", width: third, atTrouble: true, queries: []query{
+				{title: "5xx by route", unit: "reqps", width: third, mayBeEmpty: true, queries: []query{q("sum by (method, route, status) ("+failed+")", "{{status}} {{method}} {{route}}")}},
+				{title: "4xx by status", about: "429 are limits, 401 and 403 credentials.", unit: "reqps", width: third, mayBeEmpty: true, queries: []query{
 					q(`sum by (status) (rate(http_requests_total{job="api",status=~"4.."}[$__rate_interval]))`, "{{status}}"),
 				}},
 			}},
@@ -54,7 +54,7 @@ func apiBoard() board {
 				{title: "Memory", unit: "bytes", width: third, queries: []query{q("process_resident_memory_bytes", "{{job}} {{instance}}")}},
 				{title: "Goroutines", unit: "short", width: third, queries: []query{q("go_goroutines", "{{job}} {{instance}}")}},
 				{title: "Builds", about: "More than one while a new version is rolled out.", kind: "table", width: half, queries: []query{q("count by (process, version, revision) (groundwork_build_info)", "")}},
-				{title: "Errors told to Sentry", unit: "ops", width: half, atTrouble: true, queries: []query{q("sum by (outcome) (rate(groundwork_sentry_events_total[$__rate_interval]))", "{{outcome}}")}},
+				{title: "Errors told to Sentry", unit: "ops", width: half, mayBeEmpty: true, queries: []query{q("sum by (outcome) (rate(groundwork_sentry_events_total[$__rate_interval]))", "{{outcome}}")}},
 			}},
 		},
 	}

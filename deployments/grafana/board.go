@@ -40,9 +40,9 @@ type panel struct {
 	width int
 	// stacked has the lines add up.
 	stacked bool
-	// atTrouble says that there is nothing to see while all is well.
-	atTrouble bool
-	queries   []query
+	// mayBeEmpty says that there may be nothing to see, as where nothing goes wrong.
+	mayBeEmpty bool
+	queries    []query
 }
 
 // query is a question in PromQL, or in LogQL where logs is set.

@@ -37,7 +37,7 @@ func check(ctx context.Context, address string, out io.Writer) error {
 					switch {
 					case err != nil:
 						wrong = append(wrong, fmt.Errorf("%s: %w", where, err))
-					case found.series == 0 && !p.atTrouble:
+					case found.series == 0 && !p.mayBeEmpty:
 						wrong = append(wrong, fmt.Errorf("%s: nothing came back for %s", where, question.expr))
 					}
 					fmt.Fprintf(out, "  %-46s %4d  %s\n", p.title, found.series, found.sample)

@@ -16,7 +16,7 @@ func queuesBoard() board {
 				{title: "Age of the oldest waiting job", unit: "s", width: half, queries: []query{q("max by (queue) (groundwork_jobs_oldest_pending_seconds)", "{{queue}}")}},
 				{title: "Waiting", unit: "short", width: half, queries: []query{q(`max by (queue) (groundwork_jobs_depth{state="pending"})`, "{{queue}}")}},
 				{title: "All that is not over, by state", unit: "short", width: half, stacked: true, queries: []query{q("sum by (state) (max by (queue, state) (groundwork_jobs_depth))", "{{state}}")}},
-				{title: "Dead", unit: "short", width: half, atTrouble: true, queries: []query{q(`max by (queue) (groundwork_jobs_depth{state="dead"})`, "{{queue}}")}},
+				{title: "Dead", unit: "short", width: half, mayBeEmpty: true, queries: []query{q(`max by (queue) (groundwork_jobs_depth{state="dead"})`, "{{queue}}")}},
 			}},
 			{"Throughput", []panel{
 				{title: "Attempts by queue", unit: "ops", width: third, stacked: true, queries: []query{q("sum by (queue) ("+attempts+")", "{{queue}}")}},
@@ -28,7 +28,7 @@ func queuesBoard() board {
 			{"Workers", []panel{
 				{title: "Jobs that run", about: "At the number of slots: add replicas.", unit: "short", width: third, queries: []query{q("sum by (queue) (groundwork_jobs_in_flight)", "{{queue}}")}},
 				{title: "Jobs from Redis", unit: "ops", width: third, queries: []query{q(rate("groundwork_jobs_claims_total", "result"), "{{result}}")}},
-				{title: "Leases lost and run out", about: "Workers that died or hung.", unit: "ops", width: third, atTrouble: true, queries: []query{
+				{title: "Leases lost and run out", about: "Workers that died or hung.", unit: "ops", width: third, mayBeEmpty: true, queries: []query{
 					q(rate("groundwork_jobs_leases_lost_total", "queue"), "lost {{queue}}"), q(rate("groundwork_jobs_lease_expiries_total", "outcome"), "run out: {{outcome}}"),
 				}},
 			}},
@@ -36,15 +36,15 @@ func queuesBoard() board {
 				{title: "Handed over", unit: "ops", width: third, queries: []query{q(rate("groundwork_jobs_picked_total", "queue"), "{{queue}}")}},
 				{title: "Time to hand over, 95 %", unit: "s", width: third, queries: []query{q(quantile(.95, "groundwork_jobs_pick_seconds", "", "queue"), "{{queue}}")}},
 				{title: "In Redis' lists", unit: "short", width: third, queries: []query{q("max by (queue) (groundwork_jobs_list_length)", "{{queue}}")}},
-				{title: "Promoted, recalled, swept", unit: "ops", width: third, queries: []query{
+				{title: "Promoted, recalled, swept", unit: "ops", width: third, mayBeEmpty: true, queries: []query{
 					q("sum(rate(groundwork_jobs_promoted_total[$__rate_interval]))", "promoted"),
 					q("sum(rate(groundwork_jobs_recalled_total[$__rate_interval]))", "recalled"),
 					q("sum(rate(groundwork_jobs_swept_total[$__rate_interval]))", "swept"),
 				}},
-				{title: "Away, and losses of Redis", unit: "short", width: third, atTrouble: true, queries: []query{
+				{title: "Away, and losses of Redis", unit: "short", width: third, mayBeEmpty: true, queries: []query{
 					q("max by (part) (groundwork_jobs_away)", "{{part}} away"), q("sum(increase(groundwork_jobs_redis_losses_total[$__rate_interval]))", "losses"),
 				}},
-				{title: "Schedules", unit: "s", width: third, queries: []query{
+				{title: "Schedules", unit: "s", width: third, mayBeEmpty: true, queries: []query{
 					q(quantile(.95, "groundwork_schedules_lateness_seconds", "", ""), "lateness, 95 %"), q("sum(rate(groundwork_schedules_jobs_total[$__rate_interval]))", "jobs a second"),
 				}},
 			}},

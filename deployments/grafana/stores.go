@@ -40,7 +40,7 @@ func storesBoard() board {
 			}},
 			{"Redis", []panel{
 				{title: "Memory", about: "Nothing may be evicted: a full Redis refuses writes, and queues stand still.", unit: "bytes", width: third, queries: []query{
-					q(most("groundwork_redis_used_bytes"), "used"), q("max(groundwork_redis_max_bytes) > 0", "most"),
+					q(most("groundwork_redis_used_bytes"), "used"), q(most("groundwork_redis_max_bytes"), "most (0: no bound)"),
 				}},
 				{title: "Commands", unit: "ops", width: third, queries: []query{q("max(rate(groundwork_redis_commands_total[$__rate_interval]))", "commands")}},
 				{title: "Clients", unit: "short", width: third, queries: []query{q(most("groundwork_redis_clients"), "clients")}},

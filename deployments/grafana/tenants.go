@@ -12,8 +12,8 @@ func tenantsBoard() board {
 			{"The ten that use most", []panel{
 				{title: "Requests a minute", unit: "short", width: half, stacked: true, queries: []query{q("topk(10, sum by (tenant) (groundwork_tenant_requests))", "{{tenant}}")}},
 				{title: "Jobs that ended in five minutes", unit: "short", width: half, stacked: true, queries: []query{q(use("jobs_ended"), "{{tenant}}")}},
-				{title: "Jobs that wait", about: "The others are served in turn all the same.", unit: "short", width: half, stacked: true, atTrouble: true, queries: []query{q(use("jobs_waiting"), "{{tenant}}")}},
-				{title: "Files", unit: "bytes", width: half, atTrouble: true, queries: []query{q(use("file_bytes"), "{{tenant}}")}},
+				{title: "Jobs that wait", about: "The others are served in turn all the same.", unit: "short", width: half, stacked: true, mayBeEmpty: true, queries: []query{q(use("jobs_waiting"), "{{tenant}}")}},
+				{title: "Files", unit: "bytes", width: half, mayBeEmpty: true, queries: []query{q(use("file_bytes"), "{{tenant}}")}},
 			}},
 			{"From the logs, of the time that is shown", []panel{
 				{title: "Requests", kind: "table", width: third, queries: []query{logQL(`topk(20, sum by (tenant) (count_over_time(`+lines+` [$__range])))`, "")}},

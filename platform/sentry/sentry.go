@@ -82,6 +82,8 @@ func New(config Config) (*Reporter, error) {
 		}, []string{"outcome"}),
 	}
 	config.Registry.MustRegister(r.events)
+	r.events.WithLabelValues("sent")
+	r.events.WithLabelValues("dropped") // from 0 on, so that the first one is an increase
 	go r.run()
 	return r, nil
 }
