@@ -49,9 +49,12 @@ func queuesBoard() board {
 				}},
 			}},
 			{"Webhooks that go out", []panel{
-				{title: "Deliveries by outcome", unit: "ops", width: third, stacked: true, queries: []query{q(`sum by (outcome) (rate(groundwork_jobs_attempts_total{queue="webhooks"}[$__rate_interval]))`, "{{outcome}}")}},
-				{title: "Endpoints", about: "disabled: they failed for days, or somebody switched them off.", unit: "short", width: third, queries: []query{q("max by (state) (groundwork_webhook_endpoints)", "{{state}}")}},
-				{title: "Fan-out", unit: "ops", width: third, queries: []query{
+				{title: "Calls by what was answered", unit: "ops", width: quarter, stacked: true, queries: []query{q(rate("groundwork_webhook_call_seconds_count", "answer"), "{{answer}}")}},
+				{title: "Duration of calls", unit: "s", width: quarter, queries: []query{
+					q(quantile(.5, "groundwork_webhook_call_seconds", "", ""), "50 %"), q(quantile(.95, "groundwork_webhook_call_seconds", "", ""), "95 %"),
+				}},
+				{title: "Endpoints", about: "disabled: they failed for days, or somebody switched them off.", unit: "short", width: quarter, queries: []query{q("max by (state) (groundwork_webhook_endpoints)", "{{state}}")}},
+				{title: "Fan-out", unit: "ops", width: quarter, queries: []query{
 					q("sum(rate(groundwork_webhook_events_total[$__rate_interval]))", "events"),
 					q("sum(rate(groundwork_webhook_released_total[$__rate_interval]))", "held deliveries let go"),
 					q("sum(rate(groundwork_webhook_rounds_failed_total[$__rate_interval]))", "rounds that failed"),
