@@ -49,8 +49,8 @@ func queuesBoard() board {
 				}},
 			}},
 			{"Webhooks that go out", []panel{
-				{title: "Calls by what was answered", unit: "ops", width: quarter, stacked: true, queries: []query{q(rate("groundwork_webhook_call_seconds_count", "answer"), "{{answer}}")}},
-				{title: "Duration of calls", unit: "s", width: quarter, queries: []query{
+				{title: "Calls by what was answered", unit: "ops", width: quarter, stacked: true, mayBeEmpty: true, queries: []query{q(rate("groundwork_webhook_call_seconds_count", "answer"), "{{answer}}")}},
+				{title: "Duration of calls", unit: "s", width: quarter, mayBeEmpty: true, queries: []query{
 					q(quantile(.5, "groundwork_webhook_call_seconds", "", ""), "50 %"), q(quantile(.95, "groundwork_webhook_call_seconds", "", ""), "95 %"),
 				}},
 				{title: "Endpoints", about: "disabled: they failed for days, or somebody switched them off.", unit: "short", width: quarter, queries: []query{q("max by (state) (groundwork_webhook_endpoints)", "{{state}}")}},
