@@ -53,7 +53,7 @@ type query struct {
 
 func q(expr, legend string) query { return query{expr: expr, legend: legend} }
 
-func logQL(expr, legend string) query { return query{expr: expr, legend: legend, logs: true} }
+func logQL(expr string) query { return query{expr: expr, logs: true} }
 
 // document is a board as Grafana reads it from a file.
 func (b board) document() ([]byte, error) {

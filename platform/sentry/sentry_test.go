@@ -117,7 +117,8 @@ func TestReporter(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, nil)
 		for _, line := range []struct{ duty, why string }{
-			{"partitions", `table "a" of 17 rows: 0190f5a4-8f3e-7c3a-9d59-1f2c5b8a7d10`}, {"partitions", `table "b" of 4 rows: 0190f5a4-8f3e-7c3a-9d59-1f2c5b8a7d11`},
+			{"partitions", `table "a" of 17 rows: 0190f5a4-8f3e-7c3a-9d59-1f2c5b8a7d10`},
+			{"partitions", `table "b" of 4 rows: 0190f5a4-8f3e-7c3a-9d59-1f2c5b8a7d11`},
 			{"signing keys", `table "a" of 17 rows`},
 		} {
 			w.log.WithField("duty", line.duty).WithError(errors.New(line.why)).Error("upkeep failed")
