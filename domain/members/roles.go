@@ -33,6 +33,8 @@ const (
 	// WebhooksRead and WebhooksWrite are about both directions: endpoints and deliveries, sources and inbound events.
 	WebhooksRead  = "webhooks:read"
 	WebhooksWrite = "webhooks:write"
+	ReportsRead   = "reports:read"
+	ReportsWrite  = "reports:write"
 )
 
 // Role is a role and what it may do.
@@ -54,12 +56,13 @@ func NewRoles(resources []string) *Roles {
 	all := append([]string{
 		TenantRead, TenantWrite, MembersRead, MembersWrite, KeysRead, KeysWrite, AuditRead,
 		JobsRead, JobsWrite, WebhooksRead, WebhooksWrite, FilesRead, FilesWrite, FilesDelete,
+		ReportsRead, ReportsWrite,
 	}, resources...)
 	slices.Sort(all)
 	all = slices.Compact(all)
 
-	viewer := []string{TenantRead, MembersRead, JobsRead, FilesRead}
-	member := []string{TenantRead, MembersRead, JobsRead, JobsWrite, FilesRead, FilesWrite, FilesDelete}
+	viewer := []string{TenantRead, MembersRead, JobsRead, FilesRead, ReportsRead}
+	member := []string{TenantRead, MembersRead, JobsRead, JobsWrite, FilesRead, FilesWrite, FilesDelete, ReportsRead, ReportsWrite}
 	for _, permission := range resources {
 		switch _, verb, _ := strings.Cut(permission, ":"); verb {
 		case "read":

@@ -64,6 +64,7 @@ type Dependencies struct {
 	Exports     *transfers.Exports
 	Imports     *transfers.Imports
 	Webhooks    *webhooks.Service
+	Reports     Reports
 	Identity    Identity
 	Idempotency idempotency.Store
 	Limiter     limits.Limiter
@@ -149,6 +150,8 @@ func (a *API) table() []Route {
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
 	routes = append(routes, usageRoutes(a.deps.Files)...)
+	routes = append(routes, reportRoutes(a.deps.Reports.Service, a.cursors)...)
+	routes = append(routes, reportScheduleRoutes(a.deps.Reports, a.cursors)...)
 	routes = append(routes, exportRoutes(a.deps.Exports)...)
 	routes = append(routes, importRoutes(a.deps.Imports)...)
 	return routes
