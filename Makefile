@@ -14,6 +14,10 @@ PACKAGES = $(MODULES:%=./%/...)
 GOLANGCI_LINT_VERSION := v2.6.2
 GOLANGCI_LINT         ?= $(CURDIR)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
+# Debian's and Homebrew's prometheus has one; without it, it is built.
+PROMETHEUS_VERSION := v0.305.0
+PROMTOOL           ?= $(or $(shell command -v promtool),$(CURDIR)/bin/promtool-$(PROMETHEUS_VERSION))
+
 OASDIFF_VERSION := v1.35.0
 OASDIFF         ?= $(CURDIR)/bin/oasdiff-$(OASDIFF_VERSION)
 
@@ -118,7 +122,7 @@ client-ts: ## Generate and compile the TypeScript client, and take its tour at A
 ## Prove
 
 # Each check by its name: `make check-lint` repeats one of them alone.
-CHECKS := requirements format alone lint migrations openapi tests
+CHECKS := requirements format alone lint migrations alerts openapi tests
 
 .PHONY: verify
 verify: ## Do what CI does: requirements, format, each module alone, lint, the API's promises, tests with the race detector; skips fail
@@ -151,6 +155,22 @@ check-lint: lint
 
 .PHONY: check-migrations
 check-migrations: migrate-lint
+
+.PHONY: check-alerts
+check-alerts: $(PROMTOOL)
+	@$(PROMTOOL) check rules deployments/prometheus/alerts.yml
+	@$(PROMTOOL) test rules deployments/prometheus/alerts_test.yml
+
+.PHONY: dashboards
+dashboards: ## Write the dashboards of deployments/grafana anew
+	@go run ./deployments/grafana
+
+# Where the processes are in use, since a panel of nothing shows nothing.
+PROMETHEUS_URL ?= http://127.0.0.1:9090
+
+.PHONY: check-dashboards
+check-dashboards: ## Ask the Prometheus at PROMETHEUS_URL every question of every panel
+	@go run ./deployments/grafana -check "$(PROMETHEUS_URL)"
 
 .PHONY: check-upgrade
 check-upgrade: ## Run the last release's tests over the database of this version; or those of a commit: REF=<commit>
@@ -213,3 +233,9 @@ $(CURDIR)/bin/oasdiff-$(OASDIFF_VERSION):
 	@echo "building oasdiff $(OASDIFF_VERSION) into ./bin, once"
 	@cd bin/tmp-oasdiff && GOBIN="$$PWD" GOWORK=off GOFLAGS= go install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
 	@mv bin/tmp-oasdiff/oasdiff "$@" && rmdir bin/tmp-oasdiff
+
+# Prometheus' go.mod replaces a module, which `go install` does not take: it is built where it lies.
+$(CURDIR)/bin/promtool-$(PROMETHEUS_VERSION):
+	@mkdir -p bin
+	@echo "building promtool $(PROMETHEUS_VERSION) into ./bin: this takes some minutes, once"
+	@cd "$$(cd bin && GOWORK=off GOFLAGS=-mod=mod go mod download -json github.com/prometheus/prometheus@$(PROMETHEUS_VERSION) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')" && GOWORK=off GOFLAGS= go build -o "$@" ./cmd/promtool

@@ -28,6 +28,12 @@ type Common struct {
 	MasterKey Secret `env:"MASTER_KEY" required:"true" help:"The keyset that seals secrets in the database; made by the command masterkey new."`
 	// ShutdownTimeout is how long work in flight may take to finish once the process is told to stop.
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" default:"30s" min:"1s" max:"1h" help:"How long work in flight may take to finish once the process is told to stop."`
+	// SentryDSN is where errors are told of beside the log; empty tells nobody.
+	SentryDSN Secret `env:"SENTRY_DSN" schemes:"https http" help:"The Sentry project that errors are sent to, as https://key@host/1; none by default."`
+	// SentryEnvironment tells installations apart that share a project.
+	SentryEnvironment string `env:"SENTRY_ENVIRONMENT" help:"What Sentry is told the installation is; ENVIRONMENT by default."`
+	// SentrySampleRate is the share of errors that are sent.
+	SentrySampleRate float64 `env:"SENTRY_SAMPLE_RATE" default:"1" min:"0.001" max:"1" help:"The share of errors that are sent to Sentry."`
 }
 
 // Shared is what every process is told; through it a process's own settings are known by the common ones they embed.

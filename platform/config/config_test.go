@@ -242,6 +242,7 @@ func TestDescribe(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"ENVIRONMENT", "LOG_LEVEL", "DATABASE_URL", "DATABASE_MAX_CONNECTIONS", "REDIS_URL", "MASTER_KEY", "SHUTDOWN_TIMEOUT",
+		"SENTRY_DSN", "SENTRY_ENVIRONMENT", "SENTRY_SAMPLE_RATE",
 	}, names)
 	assert.Equal(t, config.Variable{
 		Name: "SHUTDOWN_TIMEOUT", Help: "How long work in flight may take to finish once the process is told to stop.",

@@ -93,20 +93,27 @@ type formatter struct {
 
 // Format implements logrus.Formatter.
 func (f *formatter) Format(entry *logrus.Entry) ([]byte, error) {
-	bound := From(entry.Context)
-	data := make(logrus.Fields, len(entry.Data)+len(bound)+1)
-	if f.process != "" {
+	message, data := Clean(entry)
+	if _, named := data["process"]; f.process != "" && !named {
 		data["process"] = f.process
-	}
-	for _, fields := range []logrus.Fields{bound, entry.Data} {
-		for name, value := range fields {
-			data[name] = redactField(name, value)
-		}
 	}
 	clean := *entry
 	clean.Data = data
-	clean.Message = Redact(entry.Message)
+	clean.Message = message
 	return f.next.Format(&clean)
+}
+
+// Clean returns what an entry says, its context's fields beside its own, without secrets: for whoever takes entries
+// elsewhere than to the output. The fields are a copy.
+func Clean(entry *logrus.Entry) (message string, fields logrus.Fields) {
+	bound := From(entry.Context)
+	fields = make(logrus.Fields, len(entry.Data)+len(bound)+1)
+	for _, some := range []logrus.Fields{bound, entry.Data} {
+		for name, value := range some {
+			fields[name] = redactField(name, value)
+		}
+	}
+	return Redact(entry.Message), fields
 }
 
 func isTerminal(w io.Writer) bool {

@@ -6,6 +6,7 @@
 package metrics
 
 import (
+	"cmp"
 	"database/sql"
 	"net/http"
 	"strconv"
@@ -46,9 +47,10 @@ func buildInfo(process string) prometheus.Collector {
 
 // HTTP measures the requests that a server answers.
 type HTTP struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	inFlight prometheus.Gauge
+	requests   *prometheus.CounterVec
+	duration   *prometheus.HistogramVec
+	statements *prometheus.CounterVec
+	inFlight   prometheus.Gauge
 }
 
 // NewHTTP returns the measures of one server, registered. It panics where the registry has them already.
@@ -61,26 +63,34 @@ func NewHTTP(registry prometheus.Registerer) *HTTP {
 			Name: "http_request_duration_seconds", Help: "Time from a request's arrival to the end of its answer, by route and method.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"route", "method"}),
+		statements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "http_request_statements_total", Help: "Statements that requests sent to the database, by route and method.",
+		}, []string{"route", "method"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "http_requests_in_flight", Help: "Requests being answered now.",
 		}),
 	}
-	registry.MustRegister(h.requests, h.duration, h.inFlight)
+	registry.MustRegister(h.requests, h.duration, h.statements, h.inFlight)
 	return h
 }
+
+// noRoute is the route of requests that none matched.
+const noRoute = "none"
 
 // Enter counts a request in. Each Enter is followed by one Leave, also where the handler panics.
 func (h *HTTP) Enter() { h.inFlight.Inc() }
 
 // Leave counts a request out. The route is the pattern that matched, "/api/v1/customers/:id"; "" where none did.
 func (h *HTTP) Leave(route, method string, status int, took time.Duration) {
-	if route == "" {
-		route = "none"
-	}
-	method = methodLabel(method)
+	route, method = cmp.Or(route, noRoute), methodLabel(method)
 	h.inFlight.Dec()
 	h.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	h.duration.WithLabelValues(route, method).Observe(took.Seconds())
+}
+
+// Statements counts what a request has asked of the database; the route is as for Leave.
+func (h *HTTP) Statements(route, method string, n int64) {
+	h.statements.WithLabelValues(cmp.Or(route, noRoute), methodLabel(method)).Add(float64(n))
 }
 
 // methodLabel keeps what a client makes up out of the labels.
@@ -91,6 +101,29 @@ func methodLabel(method string) string {
 	default:
 		return "other"
 	}
+}
+
+// NewStatements returns the measure of how long statements to the database take, in seconds, registered.
+func NewStatements(registry prometheus.Registerer) prometheus.Observer {
+	took := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "db_statement_seconds", Help: "Time until a statement's first row or end, with the wait for what was pipelined before it.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+	})
+	registry.MustRegister(took)
+	return took
+}
+
+// RegisterRedis registers the measures of a pool of connections to Redis, read at each scrape.
+func RegisterRedis(registry prometheus.Registerer, pool string, connections func() (open, idle int)) {
+	labels := prometheus.Labels{"pool": pool}
+	registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "redis_pool_connections_open", Help: "Connections to Redis that are open.", ConstLabels: labels,
+		}, func() float64 { open, _ := connections(); return float64(open) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "redis_pool_connections_idle", Help: "Connections to Redis that are idle.", ConstLabels: labels,
+		}, func() float64 { _, idle := connections(); return float64(idle) }),
+	)
 }
 
 // RegisterPool registers the measures of a database pool, read from stats at each scrape. The pool's name tells it

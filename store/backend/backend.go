@@ -40,9 +40,11 @@ const slowStatement = 500 * time.Millisecond
 
 // Open connects to PostgreSQL, which must be there, and prepares Redis, which need not be.
 func Open(ctx context.Context, cfg config.Common, log *logrus.Logger, registry prometheus.Registerer, now func() time.Time) (*Backend, error) {
+	statements := metrics.NewStatements(registry)
 	db, err := postgres.Open(ctx, postgres.Config{
 		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections, Now: now,
 		Observe: func(_ context.Context, s postgres.Statement) {
+			statements.Observe(s.Took.Seconds())
 			if s.Took >= slowStatement {
 				log.WithFields(logrus.Fields{"sql": s.SQL, "duration_ms": s.Took.Milliseconds()}).Warn("slow statement")
 			}
@@ -65,6 +67,7 @@ func Open(ctx context.Context, cfg config.Common, log *logrus.Logger, registry p
 		return nil, errors.Join(fmt.Errorf("prepare Redis: %w", err), db.Close())
 	}
 	metrics.RegisterPool(registry, "postgres", db.Stats)
+	metrics.RegisterRedis(registry, "redis", cache.Connections)
 	return &Backend{DB: db, Redis: cache, Router: postgres.Shared{DB: db}, Sealer: Sealer{master: master}, log: log}, nil
 }
 

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/groundwork-saas/groundwork/platform/logging"
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 	"github.com/groundwork-saas/groundwork/platform/ops"
+	"github.com/groundwork-saas/groundwork/platform/sentry"
 )
 
 // Program is what a process is called, what it does in a few words, and its clock.
@@ -102,11 +104,41 @@ func start[S any, P Settings[S]](
 		Now:      program.Now,
 	}
 	ctx := context.Background()
-	var err error
+	flush, err := p.tellSentry(program.Name, *common)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	if p.Backend, err = Open(ctx, *common, p.Log, p.Registry, program.Now); err != nil {
 		return err
 	}
 	return serve(ctx, cfg, p)
+}
+
+// flushTimeout bounds how long a process that has stopped goes on telling Sentry of errors.
+const flushTimeout = 3 * time.Second
+
+// tellSentry has errors that are logged told to Sentry, where the settings name a project. What it returns sends those that
+// wait.
+func (p *Process) tellSentry(process string, cfg config.Common) (flush func(), err error) {
+	if cfg.SentryDSN == "" {
+		return func() {}, nil
+	}
+	reporter, err := sentry.New(sentry.Config{
+		DSN: cfg.SentryDSN.Reveal(), Environment: cmp.Or(cfg.SentryEnvironment, string(cfg.Environment)),
+		SampleRate: cfg.SentrySampleRate, Process: process, Registry: p.Registry,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("SENTRY_DSN: %w", err)
+	}
+	p.Log.AddHook(reporter)
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		if err := reporter.Close(ctx); err != nil {
+			p.Log.WithError(err).Warn("Sentry was not told of all errors")
+		}
+	}, nil
 }
 
 // checkHealth asks the process on this machine whether it is ready. It reads no setting but the address of the ops port.

@@ -101,6 +101,12 @@ func (c Config) withDefaults() Config {
 // the client's own do.
 func (c *Client) Pool() *redigo.Pool { return c.pool }
 
+// Connections are how many connections are open, and how many of those are idle.
+func (c *Client) Connections() (open, idle int) {
+	stats := c.pool.Stats()
+	return stats.ActiveCount, stats.IdleCount
+}
+
 // Ping returns nil where Redis answers. It waits no longer than the context and the time-outs allow.
 func (c *Client) Ping(ctx context.Context) error {
 	if _, err := c.Do(ctx, "PING"); err != nil {

@@ -161,6 +161,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Sealer:      base.Sealer,
 		Log:         base.Log,
 		Metrics:     metrics.NewHTTP(base.Registry),
+		Tenants:     metrics.NewTenants(base.Registry, now),
 		CountStatements: func(ctx context.Context) (context.Context, func() int64) {
 			ctx, stats := postgres.WithStats(ctx)
 			return ctx, stats.Statements

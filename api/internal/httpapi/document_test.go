@@ -38,6 +38,7 @@ func described(t *testing.T) (*httpapi.API, http.Handler) {
 	log.SetOutput(io.Discard)
 	api := httpapi.New(httpapi.Config{}, httpapi.Dependencies{
 		Resources: services, Now: time.Now, Log: log, Metrics: metrics.NewHTTP(prometheus.NewRegistry()),
+		Tenants:         metrics.NewTenants(prometheus.NewRegistry(), time.Now),
 		CountStatements: func(ctx context.Context) (context.Context, func() int64) { return ctx, func() int64 { return 0 } },
 	})
 	handler, err := api.Handler()

@@ -45,6 +45,11 @@ func (a *API) authenticate(c *Call, token string) error {
 	scope.RequestID = c.Scope.RequestID
 	c.Scope, c.token = scope, token
 	c.gin.Set(tenantKey, scope.Tenant.String())
+	if scope.Actor.Kind == tenancy.User {
+		c.gin.Set(userKey, scope.Actor.ID.String())
+	} else {
+		c.gin.Set(apiKeyKey, scope.Actor.ID.String())
+	}
 	if c.Route.Access == Signed && scope.Actor.Kind != tenancy.User {
 		return fault.New(fault.Forbidden, "session_required", "This is for signed-in users; an API key cannot do it.")
 	}

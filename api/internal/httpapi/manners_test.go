@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -20,14 +21,19 @@ import (
 	"github.com/groundwork-saas/groundwork/platform/metrics"
 )
 
-// bare is an API with one public route of the test's own.
-func bare(t *testing.T, route Route) (http.Handler, *bytes.Buffer) {
+// bare is an API with one public route of the test's own, whose logger has the hooks.
+func bare(t *testing.T, route Route, hooks ...logrus.Hook) (http.Handler, *bytes.Buffer) {
 	t.Helper()
 	local, err := limits.NewLocal(limits.LocalConfig{Clock: time.Now})
 	require.NoError(t, err)
 	log := new(bytes.Buffer)
+	logger := logging.New(logging.Config{Output: log})
+	for _, hook := range hooks {
+		logger.AddHook(hook)
+	}
 	a := &API{config: Config{RequestTimeout: 50 * time.Millisecond}, routes: []Route{route}, deps: Dependencies{
-		Limiter: local, Log: logging.New(logging.Config{Output: log}), Metrics: metrics.NewHTTP(prometheus.NewRegistry()), Now: time.Now,
+		Limiter: local, Log: logger, Metrics: metrics.NewHTTP(prometheus.NewRegistry()),
+		Tenants: metrics.NewTenants(prometheus.NewRegistry(), time.Now), Now: time.Now,
 		CountStatements: func(ctx context.Context) (context.Context, func() int64) { return ctx, func() int64 { return 0 } },
 	}}
 	handler, err := a.Handler()

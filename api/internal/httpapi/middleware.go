@@ -16,6 +16,8 @@ import (
 const (
 	requestIDKey = "request_id"
 	tenantKey    = "tenant"
+	userKey      = "user"
+	apiKeyKey    = "api_key_id"
 	errorKey     = "error"
 )
 
@@ -43,13 +45,20 @@ func (a *API) observe(g *gin.Context) {
 		took := a.deps.Now().Sub(started)
 		route := g.FullPath()
 		status := g.Writer.Status()
+		sent := statements()
 		a.deps.Metrics.Leave(route, g.Request.Method, status, took)
+		a.deps.Metrics.Statements(route, g.Request.Method, sent)
 		fields := logrus.Fields{
 			"request_id": id, "method": g.Request.Method, "route": route, "status": status,
-			"duration_ms": float64(took.Microseconds()) / 1000, "statements": statements(), "bytes": max(g.Writer.Size(), 0),
+			"duration_ms": float64(took.Microseconds()) / 1000, "statements": sent, "bytes": max(g.Writer.Size(), 0),
 		}
 		if tenant := g.GetString(tenantKey); tenant != "" {
-			fields["tenant"] = tenant
+			a.deps.Tenants.Count(tenant)
+		}
+		for _, who := range []string{tenantKey, userKey, apiKeyKey} {
+			if id := g.GetString(who); id != "" {
+				fields[who] = id
+			}
 		}
 		if failure, ok := g.Value(errorKey).(error); ok {
 			fields["error"] = failure.Error()

@@ -71,6 +71,7 @@ type Dependencies struct {
 	Sealer      Sealer
 	Log         *logrus.Logger
 	Metrics     *metrics.HTTP
+	Tenants     *metrics.Tenants
 	// CountStatements returns a context in which statements to the database are counted, and the count so far.
 	CountStatements func(context.Context) (context.Context, func() int64)
 	Now             func() time.Time

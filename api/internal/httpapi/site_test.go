@@ -125,7 +125,7 @@ func newSite(tb testing.TB, config siteConfig) *site {
 			Keys:        keys, Roles: roles, KeySet: ring.JWKS,
 			Account: limiter.New(redis.NewStore(redis.StoreConfig{Engine: local, Name: "account", Clock: now}), redis.RateOf(config.Account)),
 		},
-		Limiter: local, Sealer: sealing, Log: log, Metrics: metrics.NewHTTP(prometheus.NewRegistry()), Now: now,
+		Limiter: local, Sealer: sealing, Log: log, Metrics: metrics.NewHTTP(prometheus.NewRegistry()), Tenants: metrics.NewTenants(prometheus.NewRegistry(), now), Now: now,
 		CountStatements: func(ctx context.Context) (context.Context, func() int64) {
 			ctx, stats := postgres.WithStats(ctx)
 			return ctx, stats.Statements

@@ -12,6 +12,7 @@ import (
 	"github.com/groundwork-saas/groundwork/scheduler/internal/dispatch"
 	"github.com/groundwork-saas/groundwork/scheduler/internal/fanout"
 	"github.com/groundwork-saas/groundwork/scheduler/internal/schedule"
+	"github.com/groundwork-saas/groundwork/scheduler/internal/survey"
 	"github.com/groundwork-saas/groundwork/scheduler/internal/upkeep"
 	"github.com/groundwork-saas/groundwork/store/backend"
 	"github.com/groundwork-saas/groundwork/store/postgres"
@@ -25,6 +26,7 @@ type parts struct {
 	engine     *postgres.JobEngine
 	bells      *redis.Bells
 	fanout     *fanout.Loop
+	survey     *survey.Survey
 }
 
 // wire builds them on the backend, whose database is open as the system's role.
@@ -40,6 +42,7 @@ func wire(base *backend.Backend, log *logrus.Logger, registry prometheus.Registe
 	p.fanout = fanout.New(fanout.Config{
 		FanOut: webhooks.NewDispatcher(outbox, now), Release: webhooks.NewDispatcher(outbox, now), Log: log, Registry: registry,
 	})
+	p.survey = survey.New(registry, log, sources(base)...)
 	table, err := schedule.Table()
 	if err != nil {
 		return nil, err
@@ -64,7 +67,7 @@ func (p *parts) components(ctx context.Context) []lifecycle.Component {
 			return nil
 		},
 	}
-	return []lifecycle.Component{bells, p.dispatcher.Component(ctx), p.schedules.Component(ctx), p.fanout.Component(ctx)}
+	return []lifecycle.Component{bells, p.dispatcher.Component(ctx), p.schedules.Component(ctx), p.fanout.Component(ctx), p.survey.Component(ctx)}
 }
 
 // count is what the engine counts, as the dispatcher measures it.

@@ -76,7 +76,7 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 	}
 	needs.Trash, needs.Expiries, needs.Notices = p.trash(), p.expiries(e.System, e.Desk), mails
 	needs.Reports = reported
-	needs.Webhooks = webhooks.NewCourier(endpoints, caller, p.now)
+	needs.Webhooks = webhooks.NewCourier(endpoints, jobs.Measured(caller, p.registry, p.now), p.now)
 	kept, err := p.fileService()
 	if err != nil {
 		return nil, err

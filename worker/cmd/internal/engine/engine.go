@@ -79,6 +79,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	e.Tenants = postgres.NewJobs(config.Router, e.Bells.Wake)
 	e.Desk = postgres.NewJobEngine(system, e.Tenants)
 	metrics.RegisterPool(config.Registry, "system", system.Stats)
+	metrics.RegisterRedis(config.Registry, "jobs", client.Connections)
 	return e, nil
 }
 
