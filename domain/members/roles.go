@@ -33,6 +33,9 @@ const (
 	// WebhooksRead and WebhooksWrite are about both directions: endpoints and deliveries, sources and inbound events.
 	WebhooksRead  = "webhooks:read"
 	WebhooksWrite = "webhooks:write"
+	// ConnectorsRead and ConnectorsWrite are about connectors; what they do to records takes the records' permissions, too.
+	ConnectorsRead  = "connectors:read"
+	ConnectorsWrite = "connectors:write"
 )
 
 // Role is a role and what it may do.
@@ -54,6 +57,7 @@ func NewRoles(resources []string) *Roles {
 	all := append([]string{
 		TenantRead, TenantWrite, MembersRead, MembersWrite, KeysRead, KeysWrite, AuditRead,
 		JobsRead, JobsWrite, WebhooksRead, WebhooksWrite, FilesRead, FilesWrite, FilesDelete,
+		ConnectorsRead, ConnectorsWrite,
 	}, resources...)
 	slices.Sort(all)
 	all = slices.Compact(all)

@@ -20,6 +20,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/accounts"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/connectors"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/idempotency"
@@ -64,6 +65,7 @@ type Dependencies struct {
 	Exports     *transfers.Exports
 	Imports     *transfers.Imports
 	Webhooks    *webhooks.Service
+	Connectors  *connectors.Service
 	Identity    Identity
 	Idempotency idempotency.Store
 	Limiter     limits.Limiter
@@ -150,6 +152,7 @@ func (a *API) table() []Route {
 	routes = append(routes, usageRoutes(a.deps.Files)...)
 	routes = append(routes, exportRoutes(a.deps.Exports)...)
 	routes = append(routes, importRoutes(a.deps.Imports)...)
+	routes = append(routes, connectorRoutes(a.deps.Connectors, a.cursors)...)
 	return routes
 }
 
