@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"context"
+	"strings"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/resource"
@@ -11,7 +12,8 @@ import (
 // What becomes of the records that a pass reads, and of those that it misses.
 
 const (
-	// maxKey is how long a key may be that is remembered, in bytes. Records with longer ones are refused by the resources.
+	// maxKey is how long a key may be that is remembered, in bytes. Records with longer ones, or with a NUL in it, are
+	// refused.
 	maxKey = 500
 	// deleteAtOnce is how many records one transaction deletes.
 	deleteAtOnce = 200
@@ -23,15 +25,14 @@ const (
 func (w *pass) keep(ctx context.Context, records []any) (SyncState, error) {
 	after := w.state
 	columns := w.shape.Columns()
-	texts := make([][]string, len(records))
+	values := make([][]any, len(records))
 	for i, record := range records {
-		texts[i] = make([]string, len(columns))
+		values[i] = make([]any, len(columns))
 		for n, column := range columns {
-			value, _ := Value(record, column)
-			texts[i][n] = Text(value)
+			values[i][n], _ = Value(record, column)
 		}
 	}
-	kept, err := w.shape.Keep(ctx, w.scope(), w.service, after.Rows, texts)
+	kept, err := w.shape.Keep(ctx, w.scope(), w.service, after.Rows, values)
 	if err != nil {
 		return after, err
 	}
@@ -49,7 +50,7 @@ func (w *pass) keep(ctx context.Context, records []any) (SyncState, error) {
 		if k.Key == "" {
 			after.IsUnkeyed = true
 		}
-		if k.Key == "" || len(k.Key) > maxKey {
+		if k.Key == "" || len(k.Key) > maxKey || strings.IndexByte(k.Key, 0) >= 0 {
 			continue
 		}
 		n, known := at[k.Key]

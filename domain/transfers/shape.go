@@ -112,25 +112,30 @@ type KeptKey struct {
 	Record tenancy.ID
 }
 
-// Keep upserts records in the transaction of ctx; what is so already is not written. Each has a text for each of the
-// columns; after is how many came before, for what is said of failures. The slice is the caller's to use again.
-func (s *Shape) Keep(ctx context.Context, scope tenancy.Scope, service *resource.Service, after int64, records [][]string) (Kept, error) {
+// Keep upserts records in the transaction of ctx; what is so already is not written. Each has a JSON value for each of the
+// columns, numbers being json.Number; after is how many records came before, for what is said of failures.
+func (s *Shape) Keep(ctx context.Context, scope tenancy.Scope, service *resource.Service, after int64, records [][]any) (Kept, error) {
 	b := s.batcher
 	b.service, b.scope = service, scope
 	kept := Kept{Keys: make([]KeptKey, len(records))}
 	b.settled = func(i int, r resource.BulkResult) { kept.Keys[i].Record = r.Entity.Head().ID }
 	batch := make([]record, len(records))
-	for i, texts := range records {
+	for i, values := range records {
 		var err error
-		r := row{number: after + int64(i) + 1, cells: make([]string, len(texts))}
-		for n, text := range texts {
+		r := row{number: after + int64(i) + 1, cells: make([]string, len(values))}
+		var unfit *problem
+		for n, value := range values {
+			text := TextOf(value)
 			r.cells[n] = guarded(text) // which reading takes off again
-			if strings.IndexByte(text, 0) >= 0 {
-				r.problem = &problem{column: s.columns[n], code: "printable", reason: "holds a NUL, which cannot be kept"}
+			if unfit == nil {
+				unfit = s.unfit(n, value, text)
 			}
 		}
 		if batch[i], _, err = b.record(&r, false); err != nil {
 			return Kept{}, err
+		}
+		if unfit != nil {
+			batch[i].fail(b.header, "", unfit)
 		}
 		kept.Keys[i].Key = s.keyOf(&batch[i])
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/connectors"
+	"github.com/groundwork-saas/groundwork/domain/transfers"
 )
 
 // maxPosition is how long a cursor or the URL of a page may be.
@@ -37,7 +38,7 @@ func (s settings) following(body any, answer Answer, at *url.URL, ask connectors
 		case map[string]any, []any, bool:
 			return "", permanent("what stands at " + s.next + " is no cursor; check the setting next")
 		}
-		cursor := connectors.Text(value)
+		cursor := transfers.TextOf(value)
 		if len(cursor) > maxPosition {
 			return "", permanent("the next cursor is longer than " + strconv.Itoa(maxPosition) + " bytes")
 		}
@@ -54,7 +55,7 @@ func (s settings) link(body any, answer Answer, at *url.URL, ask connectors.Ask)
 	text := nextOf(answer.Header["Link"])
 	if s.next != "" {
 		value, found := connectors.Value(body, s.next)
-		if !found || value == false {
+		if !found || value == nil || value == false {
 			return "", nil
 		}
 		isText := false

@@ -178,9 +178,9 @@ func (s settings) read(page *connectors.Page, answer Answer, at *url.URL, ask co
 	if err != nil {
 		return &connectors.SourceError{Reason: "the source answered 200 with something that is not JSON; check that the URL is the API's"}
 	}
-	found, _ := connectors.Value(body, s.records)
-	list, ok := found.([]any)
-	if !ok {
+	value, found := connectors.Value(body, s.records)
+	list, ok := value.([]any)
+	if isNull := found && value == nil; !ok && !isNull { // as which some write a list of nothing
 		return permanent(s.noList(body))
 	}
 	page.Records = list
