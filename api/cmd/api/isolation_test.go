@@ -66,6 +66,10 @@ var made = map[string]func(t *testing.T, o owner) string{
 		return o.must(t, http.StatusCreated, http.MethodPost, "/webhook-endpoints",
 			`{"url":"http://127.0.0.1:9/secret","events":["customer.*"]}`).text("id")
 	},
+	"/connectors": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.connector(t, nil).text("id")
+	},
 	"/webhook-deliveries": func(t *testing.T, o owner) string {
 		t.Helper()
 		endpoint := o.must(t, http.StatusCreated, http.MethodPost, "/webhook-endpoints",
