@@ -202,6 +202,11 @@ func capabilities() map[string]openapi.Capability {
 			Description: "Each message to each endpoint, and how its attempts went. One that failed is tried for three days. They are kept " +
 				"for 30 days.",
 		},
+		"connectors": {
+			Name: "Connectors",
+			Description: "Keep records in step with another program's, by a schedule. A sync is a job. The credential is kept sealed and " +
+				"never shown.",
+		},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }

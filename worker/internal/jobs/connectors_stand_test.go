@@ -37,9 +37,11 @@ type connectorStand struct {
 	handler jobs.Handler
 	system  *postgres.SystemConnectors
 	queue   *postgres.Jobs
-	sealer  plainSealer
 	scope   tenancy.Scope
 	ahead   atomic.Int64
+
+	masterKey string
+	sealer    plainSealer
 }
 
 func newConnectorStand(t *testing.T) *connectorStand {
@@ -49,7 +51,7 @@ func newConnectorStand(t *testing.T) *connectorStand {
 	require.NoError(t, err)
 	master, err := seal.New(key)
 	require.NoError(t, err)
-	s.sealer = plainSealer{master}
+	s.masterKey, s.sealer = key, plainSealer{master}
 	fetcher, err := backend.NewFetcher([]string{"127.0.0.0/8"}, config.Production)
 	require.NoError(t, err)
 	t.Cleanup(fetcher.Close)
