@@ -2,6 +2,7 @@ package transfers
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ type Shape struct {
 
 // ReadShape reads a mapping, and says what is wrong with it. by is the unique text field that records are known by, which
 // the mapping must take from a column. history says that what is history may be set.
-func ReadShape(d *resource.Definition, by string, sent map[string]any, history bool) (*Shape, []fault.Violation) { //nolint:revive // may write history or may not
+func ReadShape(d *resource.Definition, by string, sent map[string]any, history bool) (*Shape, []fault.Violation) {
 	s := &Shape{definition: d}
 	var found []fault.Violation
 	bad := func(pointer, code, detail string) {
@@ -81,12 +82,7 @@ func uniqueTexts(d *resource.Definition) []string {
 }
 
 func (s *Shape) add(column string) {
-	for _, known := range s.columns {
-		if known == column {
-			return
-		}
-	}
-	if column != "" {
+	if column != "" && !slices.Contains(s.columns, column) {
 		s.columns = append(s.columns, column)
 	}
 }

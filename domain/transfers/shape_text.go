@@ -68,7 +68,7 @@ func (s *Shape) unfit(column int, value any, text string) *problem {
 }
 
 // mayBe says whether a field takes an object, or a list.
-func mayBe(kind resource.Kind, isList bool) bool { //nolint:revive // it is a list or an object
+func mayBe(kind resource.Kind, isList bool) bool {
 	switch kind {
 	case resource.TextList, resource.List:
 		return isList

@@ -15,7 +15,7 @@ const maxPosition = 2048
 
 // following is the position of the page behind one that has n records; "" where there is none. By number and offset the
 // last page is the one that is empty: one that is shorter than was asked for may be what the source gives at most.
-func (s settings) following(body any, answer Answer, at *url.URL, ask connectors.Ask, n int64) (string, error) {
+func (s *settings) following(body any, answer Answer, at *url.URL, ask connectors.Ask, n int64) (string, error) {
 	switch s.paging {
 	case pagingPage:
 		if n == 0 {
@@ -51,7 +51,7 @@ func (s settings) following(body any, answer Answer, at *url.URL, ask connectors
 }
 
 // link is the URL of the next page, absolute. It must be of the source's own host, since the credential goes along.
-func (s settings) link(body any, answer Answer, at *url.URL, ask connectors.Ask) (string, error) {
+func (s *settings) link(body any, answer Answer, at *url.URL, ask connectors.Ask) (string, error) {
 	text := nextOf(answer.Header["Link"])
 	if s.next != "" {
 		value, found := connectors.Value(body, s.next)

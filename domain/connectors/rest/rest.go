@@ -32,10 +32,10 @@ const PageTimeout = 60 * time.Second
 // Getter calls URLs.
 type Getter interface {
 	// Check gives the verdict on a URL and returns the form in which it is called. The error is a *RefusedError.
-	Check(ctx context.Context, url string) (string, error)
+	Check(ctx context.Context, raw string) (string, error)
 	// Get calls a URL. An answer is an Answer whatever its status; redirects are answers. The error is a *RefusedError where
 	// the URL may not be called, and a *connectors.SourceError where no whole answer came.
-	Get(ctx context.Context, url string, header map[string][]string) (Answer, error)
+	Get(ctx context.Context, raw string, header map[string][]string) (Answer, error)
 }
 
 // Answer is what a source answered.
@@ -118,7 +118,7 @@ func (k *Kind) Pull(ctx context.Context, ask connectors.Ask) (connectors.Page, e
 }
 
 // at is the URL of a page.
-func (s settings) at(ask connectors.Ask) (*url.URL, error) {
+func (s *settings) at(ask connectors.Ask) (*url.URL, error) {
 	u, err := url.Parse(ask.URL)
 	if err != nil {
 		return nil, permanent("the URL cannot be read")
@@ -170,7 +170,7 @@ func headerOf(ask connectors.Ask) map[string][]string {
 }
 
 // read takes the records out of an answer, and the position of the next page.
-func (s settings) read(page *connectors.Page, answer Answer, at *url.URL, ask connectors.Ask) error {
+func (s *settings) read(page *connectors.Page, answer Answer, at *url.URL, ask connectors.Ask) error {
 	if coding := first(answer.Header, "Content-Encoding"); coding != "" && coding != "identity" {
 		return permanent("the source answers in the coding " + shortened(coding) + ", which was not asked for")
 	}
@@ -191,7 +191,7 @@ func (s settings) read(page *connectors.Page, answer Answer, at *url.URL, ask co
 	return err
 }
 
-func (s settings) noList(body any) string {
+func (s *settings) noList(body any) string {
 	if s.records != "" {
 		return "the answer has no list of records at " + s.records + "; check the setting records"
 	}
