@@ -35,6 +35,9 @@ const (
 	WebhooksWrite = "webhooks:write"
 	ReportsRead   = "reports:read"
 	ReportsWrite  = "reports:write"
+	// ConnectorsRead and ConnectorsWrite are about connectors; what they do to records takes the records' permissions, too.
+	ConnectorsRead  = "connectors:read"
+	ConnectorsWrite = "connectors:write"
 )
 
 // Role is a role and what it may do.
@@ -57,6 +60,7 @@ func NewRoles(resources []string) *Roles {
 		TenantRead, TenantWrite, MembersRead, MembersWrite, KeysRead, KeysWrite, AuditRead,
 		JobsRead, JobsWrite, WebhooksRead, WebhooksWrite, FilesRead, FilesWrite, FilesDelete,
 		ReportsRead, ReportsWrite,
+		ConnectorsRead, ConnectorsWrite,
 	}, resources...)
 	slices.Sort(all)
 	all = slices.Compact(all)

@@ -15,7 +15,7 @@ func TestRoles(t *testing.T) {
 	t.Run("derive_from_the_resources", func(t *testing.T) {
 		t.Parallel()
 		everything := []string{
-			"api_keys:read", "api_keys:write", "audit:read", "customers:delete", "customers:read", "customers:write",
+			"api_keys:read", "api_keys:write", "audit:read", "connectors:read", "connectors:write", "customers:delete", "customers:read", "customers:write",
 			"files:delete", "files:read", "files:write", "jobs:read", "jobs:write", "members:read", "members:write", "orders:backfill", "orders:read",
 			"reports:read", "reports:write", "tenant:read", "tenant:write", "webhooks:read", "webhooks:write",
 		}

@@ -22,6 +22,8 @@ type batcher struct {
 	header  *header
 	targets []bound
 	details []openedDetail
+	// settled is told of each row that was kept, by its place in the batch; nil where nobody asks.
+	settled func(i int, r resource.BulkResult)
 }
 
 // openedDetail is the rows of a list's elements, ready to be asked for.
@@ -176,6 +178,9 @@ func (b *batcher) save(ctx context.Context, batch []record, counts *ImportCounts
 		var again []int // rows about one record come one after the other
 		for n, r := range results {
 			i := pending[n]
+			if r.Err == nil && b.settled != nil {
+				b.settled(i, r)
+			}
 			switch {
 			case fault.Is(r.Err, "bulk_repeated"):
 				again = append(again, i)

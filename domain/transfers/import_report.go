@@ -126,9 +126,9 @@ func (w *importRun) result(ctx context.Context) (ImportResult, error) {
 }
 
 // shownValue hides what is personal: the result of a job is read by more people than the records are.
-func (w *importRun) shownValue(f ImportFailure) string {
-	for i := range w.targets {
-		if t := &w.targets[i]; t.field.Personal && f.Part == "" && shortened(t.column()) == f.Column {
+func (b *batcher) shownValue(f ImportFailure) string {
+	for i := range b.targets {
+		if t := &b.targets[i]; t.field.Personal && f.Part == "" && shortened(t.column()) == f.Column {
 			masked, _ := audit.Mask(f.Value).(string)
 			return masked
 		}

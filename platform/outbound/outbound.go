@@ -152,7 +152,8 @@ type Request struct {
 type Response struct {
 	Status int
 	Header http.Header
-	// Body is the beginning of the answer, as it came; IsCut says that there was, or may have been, more.
+	// Body is the beginning of the answer, of at most Config.MaxBody bytes, as it came; IsCut says that there was, or may
+	// have been, more.
 	Body  []byte
 	IsCut bool
 }
@@ -160,13 +161,27 @@ type Response struct {
 // Post sends the body. An answer is a Response whatever its status; redirects are answers. The error is a *RefusalError where
 // the URL may not be called, and otherwise says in a few words what went wrong, without addresses.
 func (c *Client) Post(ctx context.Context, r Request) (Response, error) {
+	return c.call(ctx, http.MethodPost, r)
+}
+
+// Get asks for what stands at the URL; see Post.
+func (c *Client) Get(ctx context.Context, r Request) (Response, error) {
+	r.Body = nil
+	return c.call(ctx, http.MethodGet, r)
+}
+
+func (c *Client) call(ctx context.Context, method string, r Request) (Response, error) {
 	t, err := c.parse(r.URL)
 	if err != nil {
 		return Response{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url.String(), bytes.NewReader(r.Body))
+	var sent io.Reader
+	if r.Body != nil || method == http.MethodPost {
+		sent = bytes.NewReader(r.Body)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, t.url.String(), sent)
 	if err != nil {
 		return Response{}, fmt.Errorf("make the request: %w", err)
 	}

@@ -75,6 +75,10 @@ var made = map[string]func(t *testing.T, o owner) string{
 		t.Helper()
 		return o.must(t, http.StatusCreated, http.MethodPost, "/report-schedules", `{"kind":"daily_sales"}`).text("id")
 	},
+	"/connectors": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.connector(t, nil).text("id")
+	},
 	"/webhook-deliveries": func(t *testing.T, o owner) string {
 		t.Helper()
 		endpoint := o.must(t, http.StatusCreated, http.MethodPost, "/webhook-endpoints",

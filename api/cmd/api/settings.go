@@ -27,7 +27,7 @@ type settings struct {
 	ShutdownDelay time.Duration `env:"SHUTDOWN_DELAY" default:"5s" min:"0s" max:"5m" help:"How long requests are still taken once the process is told to stop, for the balancer to notice; at most half of SHUTDOWN_TIMEOUT."`
 
 	// WebhookAllow is what webhooks may call though it is private.
-	WebhookAllow []string `env:"WEBHOOK_ALLOW" help:"Private host:port and CIDRs that webhooks may be sent to; none by default. The worker's must be the same."`
+	WebhookAllow []string `env:"WEBHOOK_ALLOW" help:"Private host:port and CIDRs that webhooks and connectors may call; none by default. The worker's must be the same."`
 
 	RateLimitTenant  config.Rate `env:"RATE_LIMIT_TENANT" default:"60000/1m" help:"Requests of one tenant, shared by all replicas."`
 	RateLimitKey     config.Rate `env:"RATE_LIMIT_KEY" default:"30000/1m" help:"Requests with one API key."`

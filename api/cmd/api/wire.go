@@ -12,6 +12,8 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
+	"github.com/groundwork-saas/groundwork/domain/connectors"
+	"github.com/groundwork-saas/groundwork/domain/connectors/rest"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
@@ -75,6 +77,10 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	if err != nil {
 		return nil, err
 	}
+	fetcher, err := backend.NewFetcher(cfg.WebhookAllow, cfg.Environment)
+	if err != nil {
+		return nil, err
+	}
 	bells := redis.NewBells(base.Redis)  //nolint:contextcheck // they live as long as the process
 	base.DB.OnEvents(bells.EventsBell()) //nolint:contextcheck // they live as long as the process
 	queue := postgres.NewJobs(base.Router, bells.Wake)
@@ -129,6 +135,10 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		Webhooks: webhooks.NewService(webhooks.Needs{
 			Endpoints: hooks, Deliveries: hooks, Checker: caller, Validate: validator, Now: now,
 			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),
+		}),
+		Connectors: connectors.NewService(connectors.Needs{
+			Store: postgres.NewConnectors(base.Router), Queue: queue, Sealer: base.Sealer, Resources: definitions, Validate: validator, Now: now,
+			Kinds: []connectors.Kind{rest.New(fetcher, now)},
 		}),
 		Inbound: httpapi.Inbound{
 			Sources: inbound.NewSources(inbound.SourceNeeds{

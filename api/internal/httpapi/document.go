@@ -219,6 +219,11 @@ func capabilities() map[string]openapi.Capability {
 			Name:        "Report schedules",
 			Description: "When reports are made, on the clocks of the organization's time zone, and which members are sent them by e-mail.",
 		},
+		"connectors": {
+			Name: "Connectors",
+			Description: "Keep records in step with another program's, by a schedule. A sync is a job. The credential is kept sealed and " +
+				"never shown.",
+		},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/accounts"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
+	"github.com/groundwork-saas/groundwork/domain/connectors"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/idempotency"
@@ -65,6 +66,7 @@ type Dependencies struct {
 	Imports     *transfers.Imports
 	Webhooks    *webhooks.Service
 	Reports     Reports
+	Connectors  *connectors.Service
 	Identity    Identity
 	Idempotency idempotency.Store
 	Limiter     limits.Limiter
@@ -154,6 +156,7 @@ func (a *API) table() []Route {
 	routes = append(routes, reportScheduleRoutes(a.deps.Reports, a.cursors)...)
 	routes = append(routes, exportRoutes(a.deps.Exports)...)
 	routes = append(routes, importRoutes(a.deps.Imports)...)
+	routes = append(routes, connectorRoutes(a.deps.Connectors, a.cursors)...)
 	return routes
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/connectors"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/signingkeys"
@@ -50,6 +51,7 @@ func serve(ctx context.Context, cfg *settings, base *backend.Process) error {
 	if err != nil {
 		return errors.Join(err, base.Component().Stop(ctx))
 	}
+	synced := postgres.NewSystemConnectors(base.DB, postgres.NewJobs(base.Router, jobs.bells.Wake))
 	old := files.Upkeep{
 		Store: postgres.NewSystemFiles(base.DB), Contents: contents, RetainFor: cfg.FilesRetainDeleted, Now: base.Now,
 	}
@@ -61,7 +63,10 @@ func serve(ctx context.Context, cfg *settings, base *backend.Process) error {
 			upkeep.Duty{Name: "signing keys", Every: time.Hour, Run: keys.Maintain},
 			upkeep.Duty{Name: "sealed secrets", Every: 6 * time.Hour, Run: reseal(base.Log, keys.Reseal, func(ctx context.Context) (int, error) {
 				return inbound.Reseal(ctx, postgres.NewSealedSources(base.DB), base.Sealer)
-			}, postgres.NewSealedEndpoints(base.DB, base.Sealer).Reseal)},
+			}, postgres.NewSealedEndpoints(base.DB, base.Sealer).Reseal, func(ctx context.Context) (int, error) {
+				return connectors.Reseal(ctx, synced, base.Sealer)
+			})},
+			upkeep.Duty{Name: "connectors", Every: 10 * time.Second, Run: connectors.NewDispatcher(synced).Dispatch},
 			upkeep.Duty{Name: "met times", Every: 24 * time.Hour, Run: jobs.schedules.Prune},
 			jobs.endedJobs(cfg.JobsRetention),
 			upkeep.Duty{Name: "trash of files", Every: time.Hour, Run: counted(base.Log, "files were removed for good", old.Purge)},

@@ -18,7 +18,7 @@ type settings struct {
 	// Queues are those whose jobs this process runs. Replicas may serve different ones.
 	Queues []runner.Queue `env:"WORKER_QUEUES" flag:"queues" default:"critical=10,default=10,webhooks=20,transfers=2,reports=2" help:"The queues whose jobs this process runs, and how many of each at once."`
 	// WebhookAllow is what webhooks may call though it is private.
-	WebhookAllow []string `env:"WEBHOOK_ALLOW" help:"Private host:port and CIDRs that webhooks may be sent to; none by default. The API's must be the same."`
+	WebhookAllow []string `env:"WEBHOOK_ALLOW" help:"Private host:port and CIDRs that webhooks and connectors may call; none by default. The API's must be the same."`
 	// SystemDatabaseURL is for what goes across tenants: claiming jobs and holding them.
 	SystemDatabaseURL config.Secret `env:"SYSTEM_DATABASE_URL" schemes:"postgres postgresql" help:"PostgreSQL, as the role groundwork_system, for claiming jobs; required where queues are served."`
 	// ReportingDatabaseURL is where the figures of reports are read.

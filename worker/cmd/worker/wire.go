@@ -82,6 +82,9 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 		return nil, err
 	}
 	needs.Imports = p.imports(kept)
+	if needs.Connectors, err = p.connectors(); err != nil {
+		return nil, err
+	}
 	needs.Exports = transfers.NewExporter(transfers.ExporterNeeds{
 		Definitions: catalog.All(), Store: postgres.NewExports(p.base.Router), Files: kept, Tell: jobs.MailExport(e.Tenants), Now: p.now,
 	})

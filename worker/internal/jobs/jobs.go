@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/backfills"
+	"github.com/groundwork-saas/groundwork/domain/connectors"
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
@@ -34,6 +35,8 @@ type Needs struct {
 	Exports *transfers.Exporter
 	// Imports brings records in from files.
 	Imports *transfers.Imports
+	// Connectors keep records in step with other programs'.
+	Connectors *connectors.Runner
 	// Backfills change rows after a migration.
 	Backfills *backfills.Service
 	Now       func() time.Time
@@ -48,6 +51,7 @@ func Handlers(needs Needs) []jobs.Handler {
 		Expire(needs.Expiries),
 		MakeExport(needs.Exports),
 		Import(needs.Imports),
+		SyncConnector(needs.Connectors),
 		Backfill(needs.Backfills, needs.Now),
 	}
 	handlers = append(handlers, webhookHandlers(needs.Webhooks)...)
