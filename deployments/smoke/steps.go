@@ -42,7 +42,7 @@ func (l *look) steps() []step {
 }
 
 func (l *look) isUp(ctx context.Context) error {
-	status, _, err := l.send(ctx, http.MethodGet, l.origin+"/healthz", http.Header{}, nil)
+	status, _, err := l.send(ctx, http.MethodGet, l.client.origin+"/healthz", http.Header{}, nil)
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("/healthz answered %d", status)
 	}
