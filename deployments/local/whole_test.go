@@ -176,6 +176,7 @@ func TestWhole(t *testing.T) {
 	status, answer = first.call(t, http.MethodPost, "/api/v1/customers", `{"name":"Alfreds Futterkiste"}`)
 	require.Equal(t, http.StatusCreated, status, answer)
 	assertMails(t, first)
+	assertSmoke(t, first)
 
 	// It is told to stop, stops, and leaves no process.
 	require.NoError(t, first.process.Signal(syscall.SIGTERM))

@@ -67,6 +67,9 @@ func (l *look) signIn(ctx context.Context) error {
 	return err
 }
 
+var errNotPaid = errors.New("the webhook has not made the order paid in time: does a scheduler run, and does a worker serve the queue default?")
+
+// record is any of what the API keeps.
 type record struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
@@ -159,16 +162,17 @@ func (l *look) awaitJob(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		var order record
-		if err := l.do(ctx, http.MethodGet, "/orders/"+l.order, nil, &order, http.StatusOK); err != nil {
-			return err
-		}
-		if order.Status == "paid" {
+		err := l.do(ctx, http.MethodGet, "/orders/"+l.order, nil, &order, http.StatusOK)
+		if err == nil && order.Status == "paid" {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("the order is still %s: does a scheduler run, and a worker serve the queue that the webhook's job is in?", order.Status)
+			return errNotPaid
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

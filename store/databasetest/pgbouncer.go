@@ -23,17 +23,42 @@ type Pgbouncer struct {
 	Mode string
 	// Size is how many connections to PostgreSQL there are for each role; fewer than clients have, so that they change hands.
 	Size int
+	// Statements is how many prepared statements it keeps (max_prepared_statements); none by default, and none before 1.21.
+	Statements int
+}
+
+// pgbouncer is the program, "" where there is none.
+func pgbouncer() string {
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		program = "/usr/sbin/pgbouncer" // outside of an ordinary user's PATH
+	}
+	if _, err := os.Stat(program); err != nil {
+		return ""
+	}
+	return program
+}
+
+// PgbouncerKeepsStatements says whether this machine's pgbouncer can keep prepared statements, as it does since 1.21.
+func PgbouncerKeepsStatements(tb testing.TB) bool {
+	tb.Helper()
+	said, err := exec.CommandContext(tb.Context(), pgbouncer(), "--version").Output() //nolint:gosec // found above
+	if err != nil {
+		tb.Fatalf("ask pgbouncer for its version: %v", err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(strings.ToLower(string(said)), "pgbouncer %d.%d", &major, &minor); err != nil {
+		tb.Fatalf("pgbouncer does not tell its version: %s", said)
+	}
+	return major > 1 || minor >= 21
 }
 
 // Through starts a real pgbouncer in front of the database, which ends with the test, and returns the database as it is
 // reached through it: the administrator and the migrator go past it. Without the program the test is skipped.
 func (d *Database) Through(tb testing.TB, pooler Pgbouncer) *Database {
 	tb.Helper()
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		program = "/usr/sbin/pgbouncer" // outside of an ordinary user's PATH
-	}
-	if _, err := os.Stat(program); err != nil {
+	program := pgbouncer()
+	if program == "" {
 		tb.Skip("there is no pgbouncer on this machine (apt-get install pgbouncer)")
 	}
 	port, err := proc.FreePort(tb.Context())
@@ -56,11 +81,15 @@ func (d *Database) Through(tb testing.TB, pooler Pgbouncer) *Database {
 	if err != nil {
 		tb.Fatal("the administrator's URL cannot be read")
 	}
+	statements := ""
+	if PgbouncerKeepsStatements(tb) { // an older one does not know the setting
+		statements = fmt.Sprintf("max_prepared_statements=%d\n", pooler.Statements)
+	}
 	d.startPgbouncer(tb, program, map[string]string{
 		"users.txt": users.String(),
 		"pgbouncer.ini": fmt.Sprintf("[databases]\n%s = host=%s port=%s\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=%d\nunix_socket_dir=\n"+
 			"auth_type=plain\nauth_file=users.txt\npool_mode=%s\ndefault_pool_size=%s\nmax_client_conn=200\n"+
-			"ignore_startup_parameters=extra_float_digits\n",
+			"ignore_startup_parameters=extra_float_digits\n"+statements,
 			d.Name, server.Hostname(), server.Port(), port, pooler.Mode, strconv.Itoa(pooler.Size)),
 	})
 	up := proc.Poll(tb.Context(), time.Minute, func() bool {

@@ -47,6 +47,13 @@ func TestPooler_is_refused_where_it_would_lose_statements(t *testing.T) {
 		require.NoError(t, db.Ping(t.Context()))
 		require.NoError(t, db.Close())
 	}
+	keeping, err := Open(t.Context(), Config{URL: d.Through(t, databasetest.Pgbouncer{Mode: "transaction", Size: 2, Statements: 100}).AppURL})
+	if databasetest.PgbouncerKeepsStatements(t) {
+		require.NoError(t, err)
+		require.NoError(t, keeping.Close())
+	} else {
+		require.ErrorIs(t, err, errPooled)
+	}
 	_, err = Open(t.Context(), Config{URL: sent(t, d.AppURL, "simple_protocol")})
 	require.ErrorContains(t, err, "is no mode; say cache_statement, cache_describe or exec")
 }
