@@ -57,13 +57,13 @@ func newSite(t *testing.T, runs string) site {
 	} {
 		text, err := os.ReadFile(from)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(s.dir, to), text, 0o700)) //nolint:gosec // two of them are run
+		require.NoError(t, os.WriteFile(filepath.Join(s.dir, to), text, 0o700))
 		for _, name := range regexp.MustCompile(`SECRETS_DIR:-\./secrets}/(\w+)`).FindAllSubmatch(text, -1) {
 			s.put(t, filepath.Join("clone/secrets", string(name[1])), "secret")
 		}
 	}
 	for name, text := range map[string]string{"docker": dockerStandIn, "go": goStandIn} {
-		require.NoError(t, os.WriteFile(filepath.Join(s.stand, "bin", name), []byte(text), 0o700)) //nolint:gosec // they are run
+		require.NoError(t, os.WriteFile(filepath.Join(s.stand, "bin", name), []byte(text), 0o700))
 	}
 	s.put(t, "stand/registry", "groundwork\n")
 	if runs != "" {
@@ -79,7 +79,7 @@ func (s site) put(t *testing.T, path, text string) {
 
 func (s site) read(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(s.dir), path)) //nolint:gosec // below the test's folder
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(s.dir), path))
 	if errors.Is(err, os.ErrNotExist) {
 		return ""
 	}
@@ -90,7 +90,7 @@ func (s site) read(t *testing.T, path string) string {
 // deploy runs the script and returns its exit code and what it said.
 func (s site) deploy(t *testing.T, version string, variables ...string) (int, string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(s.dir, "deployments/deploy/deploy"), version) //nolint:gosec // the script under test
+	cmd := exec.CommandContext(t.Context(), filepath.Join(s.dir, "deployments/deploy/deploy"), version)
 	cmd.Env = append([]string{"PATH=" + filepath.Join(s.stand, "bin") + ":/usr/bin:/bin", "STAND=" + s.stand}, variables...)
 	said, err := cmd.CombinedOutput()
 	var failed *exec.ExitError
@@ -229,7 +229,7 @@ func TestDeploy_refuses_and_changes_nothing(t *testing.T) {
 	t.Run("while another is under way", func(t *testing.T) {
 		t.Parallel()
 		s := newSite(t, "v1")
-		held := exec.CommandContext(t.Context(), "flock", filepath.Join(s.dir, ".deploy.lock"), "cat") //nolint:gosec // the test's own
+		held := exec.CommandContext(t.Context(), "flock", filepath.Join(s.dir, ".deploy.lock"), "cat")
 		in, err := held.StdinPipe()
 		require.NoError(t, err)
 		out, err := held.StdoutPipe()

@@ -16,7 +16,7 @@ import (
 func assertSmoke(t *testing.T, r *wholeRun) {
 	t.Helper()
 	look := func(password string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), "go", "run", "../smoke", r.stack.API) //nolint:gosec // the repository's own program
+		cmd := exec.CommandContext(t.Context(), "go", "run", "../smoke", r.stack.API)
 		cmd.Env = append(os.Environ(), "SMOKE_PASSWORD="+password)
 		said, err := cmd.CombinedOutput()
 		assert.NotContains(t, string(said), password)

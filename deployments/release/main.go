@@ -57,8 +57,12 @@ func (r release) run(ctx context.Context, wanted string) error {
 	if err != nil {
 		return err
 	}
-	if status, err := r.git(ctx, "status", "--porcelain"); err != nil || status != "" {
-		return errors.Join(err, whereNot(status == "", "the tree is not clean; commit or put away:\n%s", status))
+	status, err := r.git(ctx, "status", "--porcelain")
+	if err != nil {
+		return err
+	}
+	if status != "" {
+		return fmt.Errorf("the tree is not clean; commit or put away:\n%s", status)
 	}
 	last, err := r.lastVersion(ctx)
 	if err != nil {
@@ -140,7 +144,7 @@ func (r release) git(ctx context.Context, args ...string) (string, error) {
 
 // command runs a program in the clone and returns what it said.
 func (r release) command(ctx context.Context, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // the programs are git and make
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = r.dir
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
@@ -151,11 +155,4 @@ func (r release) command(ctx context.Context, name string, args ...string) (stri
 		return "", fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, said.String())
 	}
 	return strings.TrimSpace(said.String()), nil
-}
-
-func whereNot(holds bool, format string, values ...any) error {
-	if holds {
-		return nil
-	}
-	return fmt.Errorf(format, values...)
 }

@@ -149,20 +149,20 @@ func (r clone) put(tb testing.TB, path, text string) {
 
 func (r clone) read(tb testing.TB, path string) string {
 	tb.Helper()
-	text, err := os.ReadFile(filepath.Join(r.dir, path)) //nolint:gosec // below the test's folder
+	text, err := os.ReadFile(filepath.Join(r.dir, path))
 	require.NoError(tb, err)
 	return string(text)
 }
 
 func (r clone) readAny(tb testing.TB, path string) string {
 	tb.Helper()
-	text, _ := os.ReadFile(filepath.Join(r.dir, path)) //nolint:gosec // below the test's folder
+	text, _ := os.ReadFile(filepath.Join(r.dir, path))
 	return string(text)
 }
 
 func (r clone) must(tb testing.TB, args ...string) string {
 	tb.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), "git", args...) //nolint:gosec // a test's own
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), "git", args...)
 	cmd.Dir = r.dir
 	said, err := cmd.CombinedOutput()
 	require.NoError(tb, err, "git %v: %s", args, said)
