@@ -120,7 +120,7 @@ func (d *Database) startPgbouncer(tb testing.TB, program string, files map[strin
 	if os.Geteuid() == 0 {
 		args = append([]string{"-u", "nobody"}, args...)
 	}
-	cmd := exec.CommandContext(tb.Context(), program, args...) //nolint:gosec // found above
+	cmd := exec.CommandContext(tb.Context(), program, args...)
 	cmd.Dir = dir
 	running, err := proc.Start(cmd, proc.Options{DeathSignal: syscall.SIGKILL})
 	if err != nil {

@@ -150,7 +150,7 @@ func TestPooler_holds_locks_to_the_end_of_the_transaction(t *testing.T) {
 		if err := Lock(db.Scoped(ctx, scope), 42); err != nil {
 			return err
 		}
-		assert.False(t, try(t.Context()), "another connection has it")
+		assert.False(t, try(t.Context()), "another connection has it") //nolint:contextcheck // it is another transaction
 		return nil
 	}))
 	assert.True(t, try(t.Context()))
