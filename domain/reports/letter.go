@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
@@ -75,22 +76,19 @@ func (s *Service) Letter(ctx context.Context, scope tenancy.Scope, m Mailing, cl
 
 // summary is the first figure of each of the first sections.
 func summary(d Document) string {
-	text := ""
-	for i, section := range d.Sections[:min(len(d.Sections), 3)] {
+	var parts []string
+	for _, section := range d.Sections[:min(len(d.Sections), 3)] {
 		if len(section.Figures) == 0 {
 			continue
 		}
 		f := section.Figures[0]
-		if i > 0 {
-			text += ", "
-		}
-		text += f.Label + " "
+		currency := ""
 		if f.Value.Kind == MoneyCell {
-			text += f.Value.Currency + space
+			currency = f.Value.Currency + space
 		}
-		text += f.Value.String()
+		parts = append(parts, f.Label+" "+currency+f.Value.String())
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 // listed is names separated by commas, the first few of many.

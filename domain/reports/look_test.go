@@ -23,7 +23,7 @@ func TestRender(t *testing.T) {
 			reports.Look(t, name+".html", []byte(page))
 			whole, err := letters.Write("report", notices.Values{
 				Name: "Ada", Organization: d.Organization, Report: d.Title, Day: d.Subtitle, Thing: "Orders 7", Link: "https://app.example.com/reports/1",
-				Rich: template.HTML(mail), Plain: text, //nolint:gosec // it was rendered by a template
+				Rich: template.HTML(mail), Plain: text,
 			})
 			require.NoError(t, err)
 			reports.Look(t, name+".mail.html", []byte(whole.HTML))

@@ -79,7 +79,7 @@ func (s *Service) Nightly(ctx context.Context, run *jobs.Run, args Nightly) erro
 func place(tenant tenancy.ID) time.Duration {
 	h := fnv.New64a()
 	_, _ = h.Write(tenant[:])
-	return time.Duration(h.Sum64() % uint64(spread))
+	return time.Duration(h.Sum64() % uint64(spread)) //nolint:gosec // it is below the spread
 }
 
 // Run makes the report of a day and keeps it: a new version where its figures are others than those that are kept. A run

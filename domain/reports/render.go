@@ -284,10 +284,9 @@ func writeTable(b *strings.Builder, t Table) {
 		b.WriteString("  ")
 		for i, c := range cells {
 			gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
-			switch {
-			case i == 0:
+			if i == 0 {
 				b.WriteString(c + gap)
-			default:
+			} else {
 				b.WriteString("  " + gap + c)
 			}
 		}

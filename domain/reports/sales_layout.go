@@ -2,12 +2,13 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 )
 
 // laySalesOut lays the figures of a day's orders out: all orders first, then each currency.
 func laySalesOut(s Sales, d *Document) {
 	d.Sections = []Section{{Figures: []Figure{
-		counted("Orders", s.Orders),
+		counted(ordersLabel, s.Orders),
 		counted("New customers", s.NewCustomers),
 		{Label: "Open orders", Value: CountOf(s.OpenOrders), Notes: []Note{{Text: "placed, not shipped yet"}}},
 		{Label: "Overdue orders", Value: CountOf(s.OverdueOrders), Notes: []Note{{Text: fmt.Sprintf("unpaid for %d days", OverdueAfter)}}},
@@ -16,11 +17,17 @@ func laySalesOut(s Sales, d *Document) {
 		d.Sections[0].Intro = fmt.Sprintf("No order was placed in the %d days up to this one, and none is open.", salesDays)
 	}
 	for i := range s.Currencies {
-		d.Sections = append(d.Sections, s.Currencies[i].section(len(s.Currencies) == 1))
+		d.Sections = append(d.Sections, s.Currencies[i].section())
+	}
+	if len(s.Currencies) == 1 { // its orders are all that there were, which is said above
+		only := &d.Sections[1]
+		only.Figures = slices.DeleteFunc(only.Figures, func(f Figure) bool { return f.Label == ordersLabel })
 	}
 	d.Footer = append(d.Footer,
 		"An order counts on the day on which it was placed, unless it was cancelled. A new customer is one whose first order was placed on the day.")
 }
+
+const ordersLabel = "Orders"
 
 // counted is a number of things, compared.
 func counted(label string, c Compared) Figure {
@@ -46,8 +53,8 @@ func note(now, before int64, against string, cell func(int64) Cell) Note {
 	}
 }
 
-// section is all about one currency, which may be the only one.
-func (c *CurrencySales) section(isOnly bool) Section {
+// section is all about one currency.
+func (c *CurrencySales) section() Section {
 	money := func(cents int64) Cell { return MoneyOf(cents, c.Currency) }
 	s := Section{Title: "Sales in " + c.Currency}
 	if c.IsCapped {
@@ -58,13 +65,10 @@ func (c *CurrencySales) section(isOnly bool) Section {
 			note(c.RevenueCents.Value, c.RevenueCents.DayBefore, dayBefore, money),
 			note(c.RevenueCents.Value, c.RevenueCents.WeekBefore, weekBefore, money),
 		}},
-		counted("Orders", c.Orders),
+		counted(ordersLabel, c.Orders),
 		c.averageFigure(money),
 		{Label: "Open", Value: money(c.Open.TotalCents), Notes: []Note{{Text: inOrders(c.Open.Orders)}}},
 		{Label: "Overdue", Value: money(c.Overdue.TotalCents), Notes: []Note{{Text: inOrders(c.Overdue.Orders)}}},
-	}
-	if isOnly { // its orders are all that there were, which is said above
-		s.Figures = append(s.Figures[:1], s.Figures[2:]...)
 	}
 	chart := &Chart{Title: fmt.Sprintf("Revenue by day, %s", c.Currency), Unit: money(0)}
 	byDay := Table{

@@ -53,7 +53,7 @@ type problem struct {
 }
 
 // text is what a source says of a row: its cell as the mapping rewrites it, and whether the cell is exact.
-func (b *bound) text(i int, r *row) (text string, exact bool) { //nolint:revive // a cell is exact or is not
+func (b *bound) text(i int, r *row) (text string, exact bool) {
 	s := b.sources[i]
 	if s.value != nil {
 		return *s.value, true
@@ -80,7 +80,7 @@ func (b *bound) text(i int, r *row) (text string, exact bool) { //nolint:revive 
 
 // read reads a target's value off a row. skip says that the cell is empty and the field has no empty value: it is left as
 // it is.
-func (b *bound) read(r *row, l locale) (a assignment, skip bool, bad *problem) { //nolint:revive // see above
+func (b *bound) read(r *row, l locale) (a assignment, skip bool, bad *problem) {
 	a = assignment{field: b.field, key: b.key}
 	if b.joins {
 		texts := []string{}

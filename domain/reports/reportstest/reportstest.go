@@ -51,12 +51,11 @@ func Cases(tb testing.TB) map[string]reports.Document {
 			"Win a prize at www.evil.example", "Ω", "ООО «Пример»", "a\u202eb",
 		}[i%10]
 	}
-	many := reports.Sales{}
 	var currencies []currency
 	for i, code := range []string{"EUR", "USD", "GBP", "CHF", "JPY", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "BRL"} {
 		currencies = append(currencies, currency{code, int64(50_000 / (i + 1)), 6})
 	}
-	many = sales(period, currencies...)
+	many := sales(period, currencies...)
 	quiet := sales(period, currency{"EUR", 48_500, 5})
 	c := &quiet.Currencies[0]
 	c.Days[len(c.Days)-1] = reports.SalesDay{Day: day}
@@ -65,7 +64,8 @@ func Cases(tb testing.TB) map[string]reports.Document {
 	return map[string]reports.Document{
 		"usual": document("Northwind Traders", usual, 1, nil),
 		"revised": document("Northwind Traders", usual, 2, []reports.Change{
-			{Figure: "Orders", From: "6", To: "7"}, {Figure: "EUR: revenue", From: "2,300.00", To: "2,411.20"},
+			{Figure: "Orders", From: "6", To: "7"},
+			{Figure: "EUR: revenue", From: "2,300.00", To: "2,411.20"},
 			{Figure: "EUR: revenue from Ernst Handel (0198…)", To: "1,200.00"},
 		}),
 		"empty": document("A company that has just begun", reports.Sales{}, 1, nil),
