@@ -18,6 +18,10 @@ GOLANGCI_LINT         ?= $(CURDIR)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 PROMETHEUS_VERSION := v0.305.0
 PROMTOOL           ?= $(or $(shell command -v promtool),$(CURDIR)/bin/promtool-$(PROMETHEUS_VERSION))
 
+# Of the workflows, and of known vulnerabilities; run, not kept.
+ACTIONLINT_VERSION  := v1.7.7
+GOVULNCHECK_VERSION := v1.9.0
+
 OASDIFF_VERSION := v1.35.0
 OASDIFF         ?= $(CURDIR)/bin/oasdiff-$(OASDIFF_VERSION)
 
@@ -114,6 +118,19 @@ tidy: ## Tidy every module's requirements
 openapi-release: ## Take the API as it is for the released one, which later changes are compared with
 	@mkdir -p docs/openapi && go run ./api/cmd/openapi > docs/openapi/released.json
 
+# What it does, and does not do: go run ./deployments/release -help
+.PHONY: release
+release: ## Make a version of what CHANGELOG.md has under Unreleased, and tag it: make release VERSION=1.2.0; pushes nothing
+	@go run ./deployments/release "$(VERSION)"
+
+.PHONY: deploy
+deploy: ## Bring the stack of docker-compose.yml to a version, and back where it does not work: make deploy VERSION=v1.2.0
+	@deployments/deploy/deploy "$(VERSION)"
+
+.PHONY: smoke
+smoke: ## See that a running stack does its work, through its public address: make smoke URL=https://api.example.com
+	@go run ./deployments/smoke "$(URL)"
+
 .PHONY: client-ts
 client-ts: ## Generate and compile the TypeScript client, and take its tour at API_URL; needs Node
 	@go run ./api/cmd/openapi > docs/clients/typescript/openapi.json
@@ -122,7 +139,7 @@ client-ts: ## Generate and compile the TypeScript client, and take its tour at A
 ## Prove
 
 # Each check by its name: `make check-lint` repeats one of them alone.
-CHECKS := requirements format alone lint migrations alerts openapi tests
+CHECKS := requirements format alone lint workflows migrations alerts openapi tests
 
 .PHONY: verify
 verify: ## Do what CI does: requirements, format, each module alone, lint, the API's promises, tests with the race detector; skips fail
@@ -152,6 +169,18 @@ check-alone:
 
 .PHONY: check-lint
 check-lint: lint
+
+# The workflows are well-formed, and each module's requirements are kept up to date.
+.PHONY: check-workflows
+check-workflows: ## Lint the workflows, and see that Dependabot knows every module
+	@GOWORK=off go run github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+	@for module in $(MODULES); do grep -qx "      - /$$module" .github/dependabot.yml \
+	  || { echo ".github/dependabot.yml does not name the module $$module"; exit 1; }; done
+
+# It asks vuln.go.dev, and so is no part of verify, which needs nobody.
+.PHONY: check-vulns
+check-vulns: ## Look whether known vulnerabilities are reached by our code; needs the database at vuln.go.dev
+	@$(call each_module,GOWORK=off go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...)
 
 .PHONY: check-migrations
 check-migrations: migrate-lint

@@ -28,6 +28,7 @@ Variables, all optional:
   SMTP_URL             a mail server to send mails by, instead of catching them
   APP_URL              the origin of a web app, where links in mails lead (pages that stand in for it)
   DATABASE_URL         an administrator's URL of a PostgreSQL to use instead of a private one
+  POOLER_URL           a pooler in front of DATABASE_URL, which the processes connect through
   REDIS_URL            a Redis to use instead of a private one
   MASTER_KEY           the key that seals secrets in the database, instead of one made for LOCAL_DIR
 A port 0 means a free one. Other variables are passed on to the processes, whose --help lists them.

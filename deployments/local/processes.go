@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -159,7 +160,7 @@ func (s *stack) environmentOf(p program) ([]string, error) {
 	}
 	for variable, role := range roles {
 		var err error
-		if own[variable], err = asRole(s.adminURL, role, s.secrets.Passwords[role]); err != nil {
+		if own[variable], err = asRole(cmp.Or(s.poolerURL, s.adminURL), role, s.secrets.Passwords[role]); err != nil {
 			return nil, err
 		}
 	}

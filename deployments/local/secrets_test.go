@@ -83,6 +83,9 @@ func TestNewSettings(t *testing.T) {
 	_, err = newSettings(t.Context(), []string{"DATABASE_URL=host=db password=geheim"}, dir, programs())
 	require.ErrorContains(t, err, "DATABASE_URL must be a URL that begins with postgres://")
 	assert.NotContains(t, err.Error(), "geheim")
+	_, err = newSettings(t.Context(), []string{"POOLER_URL=postgres://a:geheim@b/c"}, dir, programs())
+	require.ErrorContains(t, err, "POOLER_URL needs DATABASE_URL")
+	assert.NotContains(t, err.Error(), "geheim")
 	_, err = newSettings(t.Context(), nil, t.TempDir(), programs())
 	assert.ErrorContains(t, err, "not inside the repository")
 }

@@ -20,6 +20,8 @@ type settings struct {
 	dir string
 	// databaseURL is the administrator's of a PostgreSQL to use; "" means a private one.
 	databaseURL string
+	// poolerURL of a pooler in front of that PostgreSQL, which the processes connect through; "" means that they connect directly.
+	poolerURL string
 	// redisURL of a Redis to use; "" means a private one.
 	redisURL string
 	// smtpURL of a mail server to send by; "" means that mails are caught and shown.
@@ -49,19 +51,23 @@ func newSettings(ctx context.Context, environ []string, workDir string, programs
 		s.dir = filepath.Join(workDir, s.dir)
 	}
 	s.databaseURL, s.redisURL = s.variables["DATABASE_URL"], s.variables["REDIS_URL"]
-	s.smtpURL = s.variables["SMTP_URL"]
+	s.smtpURL, s.poolerURL = s.variables["SMTP_URL"], s.variables["POOLER_URL"]
 	if err := errors.Join(
 		checkURL("SMTP_URL", s.smtpURL, "smtp", "smtps"),
 		checkURL("DATABASE_URL", s.databaseURL, "postgres", "postgresql"),
 		checkURL("REDIS_URL", s.redisURL, "redis", "rediss"),
+		checkURL("POOLER_URL", s.poolerURL, "postgres", "postgresql"),
 	); err != nil {
 		return s, err
+	}
+	if s.poolerURL != "" && s.databaseURL == "" {
+		return s, errors.New("POOLER_URL needs DATABASE_URL: the address of the PostgreSQL behind it, which is migrated past the pooler")
 	}
 	if s.addresses, err = readAddresses(ctx, s.variables); err != nil {
 		return s, err
 	}
 	// What is ours, or is given to each process on its own, is not passed on; nor is a file that would give it twice.
-	for _, name := range []string{"LOCAL_DIR", "DATABASE_URL", "SYSTEM_DATABASE_URL", "MIGRATE_DATABASE_URL", "REDIS_URL"} {
+	for _, name := range []string{"LOCAL_DIR", "DATABASE_URL", "SYSTEM_DATABASE_URL", "MIGRATE_DATABASE_URL", "REDIS_URL", "POOLER_URL"} {
 		delete(s.variables, name)
 		delete(s.variables, name+"_FILE")
 	}

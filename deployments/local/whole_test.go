@@ -177,6 +177,7 @@ func TestWhole(t *testing.T) {
 	require.Equal(t, http.StatusCreated, status, answer)
 	assertMails(t, first)
 	assertJoined(t, first)
+	assertSmoke(t, first)
 
 	// It is told to stop, stops, and leaves no process.
 	require.NoError(t, first.process.Signal(syscall.SIGTERM))

@@ -61,7 +61,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	// Up to a tenth more, at random, so that connections that were opened together do not all end together.
 	spread := time.Duration(rand.Int64N(int64(c.lifetime)/10 + 1)) //nolint:gosec // guards nothing
 	return &conn{
-		connector: c, pgx: pc, server: pc.PgConn(), plans: newPlans(0),
+		connector: c, pgx: pc, server: pc.PgConn(), plans: newPlans(),
 		until: time.Now().Add(c.lifetime + spread), //nolint:forbidigo // a connection's age decides nothing of the domain
 	}, nil
 }

@@ -27,8 +27,9 @@ type Config struct {
 	ConnectionLifetime time.Duration
 	// ConnectTimeout is how long opening a connection may take; 10 seconds by default.
 	ConnectTimeout time.Duration
-	// ExecMode is how statements are sent; CacheStatement by default. Behind a pgbouncer older than 1.21 that pools
-	// transactions it must be CacheDescribe or Exec.
+	// ExecMode is how statements are sent; where it is "", the URL's default_query_exec_mode says it, and else it is
+	// CacheStatement. Behind a pooler that pools transactions and keeps no prepared statements it must be CacheDescribe
+	// or Exec.
 	ExecMode ExecMode
 	// Observe is told of every statement; nil for nobody.
 	Observe Observer
@@ -57,11 +58,14 @@ type DB struct {
 func (db *DB) OnEvents(ring func()) { db.told.Store(&ring) }
 
 // Open connects, and refuses a role that row level security does not bind: a superuser, one with BYPASSRLS, the owner
-// of a table, or one that may become any of them.
+// of a table, or one that may become any of them. It refuses a pooler, too, that would lose prepared statements.
 func Open(ctx context.Context, config Config) (*DB, error) {
 	db, err := open(config)
 	if err != nil {
 		return nil, err
+	}
+	if err := db.refusePooler(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	if err := db.refusePowerfulRole(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -114,19 +118,20 @@ func (c *Config) parse() (*pgx.ConnConfig, error) {
 	if c.Now == nil {
 		c.Now = func() time.Time { return time.Now().UTC() } //nolint:forbidigo // the default of a clock that is passed in
 	}
-	switch c.ExecMode {
-	case "":
-		c.ExecMode = CacheStatement
-	case CacheStatement, CacheDescribe, Exec:
-	default:
-		return nil, fmt.Errorf("postgres: %q is no mode; say %s, %s or %s", c.ExecMode, CacheStatement, CacheDescribe, Exec)
-	}
 	if c.URL == "" {
 		return nil, errors.New("postgres: no URL was given")
 	}
 	config, err := pgx.ParseConfig(c.URL)
 	if err != nil {
 		return nil, errors.New("postgres: the URL cannot be read; it looks like postgres://role:password@host:5432/name")
+	}
+	if c.ExecMode == "" {
+		c.ExecMode = modeOf(config.DefaultQueryExecMode)
+	}
+	switch c.ExecMode {
+	case CacheStatement, CacheDescribe, Exec:
+	default:
+		return nil, fmt.Errorf("postgres: %q is no mode; say %s, %s or %s", c.ExecMode, CacheStatement, CacheDescribe, Exec)
 	}
 	config.ConnectTimeout = c.ConnectTimeout
 	if config.RuntimeParams["application_name"] == "" {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"container/list"
 	"context"
+	"crypto/rand"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 // ExecMode is how statements are sent.
 type ExecMode string
 
-// The modes. All but the first work behind a pgbouncer older than 1.21 that pools transactions.
+// The modes. All but the first work behind a pooler that pools transactions and keeps no prepared statements, such as
+// pgbouncer before 1.21.
 const (
 	// CacheStatement prepares a statement once on each connection: the quickest, and the default.
 	CacheStatement ExecMode = "cache_statement"
@@ -67,12 +69,19 @@ type plans struct {
 	bySQL   map[string]*plan
 	recent  *list.List // of *plan, the most recent first
 	dropped []string   // names to be closed with the next pipeline
+	prefix  string     // of the names
 	made    uint64
 }
 
-// newPlans keeps none yet; made is how many names were given on the connection before.
-func newPlans(made uint64) *plans {
-	return &plans{bySQL: make(map[string]*plan), recent: list.New(), made: made}
+// newPlans keeps none yet. The names of its statements are no other connection's: where a pooler hands server connections
+// about, a name that another one gave would stand for another statement, which would be run with our values.
+func newPlans() *plans {
+	return &plans{bySQL: make(map[string]*plan), recent: list.New(), prefix: "gw_" + rand.Text()[:12] + "_"}
+}
+
+// forget is plans that keep none, and give no name that was given before.
+func (p *plans) forget() *plans {
+	return &plans{bySQL: make(map[string]*plan), recent: list.New(), prefix: p.prefix, made: p.made}
 }
 
 func (p *plans) get(sql string) *plan {
@@ -107,7 +116,7 @@ func (p *plans) drop(old *plan) {
 
 func (p *plans) nextName() string {
 	p.made++
-	return "gw_" + strconv.FormatUint(p.made, 36)
+	return p.prefix + strconv.FormatUint(p.made, 36)
 }
 
 // run sends the steps that are queued in one round trip (two where a statement is new to the connection) and returns
@@ -326,7 +335,7 @@ func (c *conn) outdate(p *plan, err error) {
 	}
 	switch {
 	case pg.Code[:2] == "26": // the server forgot the statement, and so the others
-		c.plans = newPlans(c.plans.made)
+		c.plans = c.plans.forget()
 	case pg.Code[:2] == "0A", pg.Code[:2] == "42", pg.Code[:2] == "XX", pg.Code == "22P03", pg.Code == "08P01":
 		c.plans.drop(p)
 	}

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -41,10 +40,6 @@ type dialer struct {
 }
 
 func newDialer(at address, config Config) *dialer {
-	settings := config.TLS
-	if settings == nil {
-		settings = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
 	clock := time.Now //nolint:forbidigo // the pool goes by the real clock too, and offers no other
 	return &dialer{at: at, config: config, clock: clock, options: []redigo.DialOption{
 		redigo.DialConnectTimeout(config.DialTimeout),
@@ -53,7 +48,7 @@ func newDialer(at address, config Config) *dialer {
 		redigo.DialWriteTimeout(config.WriteTimeout),
 		redigo.DialKeepAlive(30 * time.Second),
 		redigo.DialUseTLS(at.tls),
-		redigo.DialTLSConfig(settings),
+		redigo.DialTLSConfig(config.TLS),
 		redigo.DialUsername(at.username),
 		redigo.DialPassword(at.password),
 		redigo.DialDatabase(at.db),

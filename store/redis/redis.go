@@ -28,9 +28,11 @@ const (
 // Config says where Redis is and how patient to be.
 type Config struct {
 	// URL is redis://user:password@host:6379/0, the same with rediss:// for TLS, or unix:///path/to/socket?db=0 (also
-	// redis+unix://). User, password, port and database may be left out.
+	// redis+unix://). User, password, port and database may be left out. With rediss:// a parameter sslrootcert names a file
+	// of authorities, in PEM, that take the place of the system's.
 	URL string
-	// TLS is used with rediss://; nil verifies the server's certificate with the system's authorities.
+	// TLS is used with rediss://; nil verifies the server's certificate with the URL's sslrootcert, else with the system's
+	// authorities.
 	TLS *tls.Config
 	// ClientName is what CLIENT LIST shows for these connections; "" sets none.
 	ClientName string
@@ -63,6 +65,14 @@ func Open(config Config) (*Client, error) {
 		return nil, err
 	}
 	config = config.withDefaults()
+	if config.TLS == nil {
+		config.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		if at.rootCert != "" {
+			if config.TLS.RootCAs, err = authorities(at.rootCert); err != nil {
+				return nil, err
+			}
+		}
+	}
 	d := newDialer(at, config)
 	return &Client{
 		config: config,

@@ -1,10 +1,12 @@
 package redis
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -15,6 +17,8 @@ type address struct {
 	username, password string
 	db                 int
 	tls                bool
+	// rootCert is the file of the authorities that vouch for the server; "" for the system's.
+	rootCert string
 }
 
 // parseURL reads the forms that Config.URL documents. Its errors never hold the URL, which may hold a password.
@@ -48,8 +52,10 @@ func parseURL(raw string) (address, error) {
 	var db string
 	switch u.Scheme {
 	case "redis", "rediss":
-		if u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" {
-			return address{}, fmt.Errorf("the URL of Redis is not of the form %s://user:password@host:6379/0", u.Scheme)
+		a.rootCert, err = rootCertOf(u)
+		if u.Opaque != "" || u.Fragment != "" || err != nil {
+			return address{}, fmt.Errorf("the URL of Redis is not of the form %s://user:password@host:6379/0; "+
+				"rediss:// may have ?sslrootcert=/path/to/authorities.pem behind it, and there is no other parameter", u.Scheme)
 		}
 		host, port := u.Hostname(), u.Port()
 		if host == "" {
@@ -76,4 +82,35 @@ func parseURL(raw string) (address, error) {
 		}
 	}
 	return a, nil
+}
+
+var errParameters = errors.New("unknown parameters")
+
+// rootCertOf reads the one parameter that there is, which has the name and the meaning of PostgreSQL's.
+func rootCertOf(u *url.URL) (string, error) {
+	parameters, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return "", errParameters
+	}
+	path := parameters.Get("sslrootcert")
+	if len(parameters) == 0 {
+		return "", nil
+	}
+	if u.Scheme != "rediss" || path == "" || len(parameters) > 1 || len(parameters["sslrootcert"]) > 1 {
+		return "", errParameters
+	}
+	return path, nil
+}
+
+// authorities reads the file of a URL's sslrootcert.
+func authorities(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+	if err != nil {
+		return nil, fmt.Errorf("the URL of Redis: read sslrootcert: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("the URL of Redis: sslrootcert: %s holds no certificate in PEM", path)
+	}
+	return pool, nil
 }
