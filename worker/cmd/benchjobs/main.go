@@ -23,7 +23,7 @@ type options struct {
 	flood, future         int
 	floodFor              time.Duration
 	finished, pending     int
-	endurance             int
+	endurance, ended      int
 	rivals, only          []string
 	onlyEmpty             bool
 	out, profile, logging string
@@ -51,6 +51,7 @@ func readOptions(args []string) (options, error) {
 	flags.IntVar(&o.finished, "finished", 1_000_000, "jobs that have ended, in the measurements beside a backlog")
 	flags.IntVar(&o.pending, "pending", 100_000, "jobs that wait, in the measurements beside a backlog")
 	flags.IntVar(&o.endurance, "endurance", 0, "instead of all that: put so many jobs through (5000000) and show the tables' sizes")
+	flags.IntVar(&o.ended, "ended", 0, "with -endurance: so many jobs are put there by SQL, as if they had gone through before")
 	rivals := flags.String("rivals", "river,asynq,gocraft", "the other engines to measure; empty for none")
 	only := flags.String("only", "enqueue,process,idle,flood", "the parts to measure of ours")
 	flags.BoolVar(&o.onlyEmpty, "only-empty", false, "leave out the measurements beside a backlog")
@@ -72,7 +73,7 @@ func readOptions(args []string) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("%q is not understood; see -help", flags.Arg(0))
 	}
-	if o.jobs < 1000 || o.probes < 2 || o.flood < 1000 || o.future < 0 || o.finished < 0 || o.pending < 0 || o.endurance < 0 {
+	if o.jobs < 1000 || o.probes < 2 || o.flood < 1000 || o.future < 0 || o.finished < 0 || o.pending < 0 || o.endurance < 0 || o.ended < 0 {
 		return o, errors.New("-jobs and -flood are at least 1000, -probes at least 2, and nothing is negative")
 	}
 	return o, nil
