@@ -66,6 +66,10 @@ bench: ## Measure the API beside a hand-written handler and pgbench (see: go run
 bench-webhooks: ## Measure outgoing webhooks of a running stack, with all endpoints well and with some that hang
 	@go run ./deployments/bench/webhooks
 
+.PHONY: bench-transfers
+bench-transfers: ## Measure imports and exports of a running stack (see: go run ./deployments/bench/transfers -help)
+	@go run ./deployments/bench/transfers $(BENCH_FLAGS)
+
 .PHONY: bench-intake
 bench-intake: ## Measure the intake of webhooks of a running stack (see: go run ./deployments/bench/intake -help)
 	@go run ./deployments/bench/intake

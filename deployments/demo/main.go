@@ -86,5 +86,5 @@ func prepare() (*tour, stack, error) {
 		return nil, stack{}, err
 	}
 	api := client{api: found.API, http: &http.Client{Timeout: 30 * time.Second}}
-	return &tour{out: os.Stdout, api: api, password: password, codes: codes}, found, nil
+	return &tour{out: os.Stdout, api: api, password: password, codes: codes, dir: dir, mail: found.Mail}, found, nil
 }

@@ -13,7 +13,9 @@ import (
 
 // stack is where a running product is, as `make run` writes it to stack.json.
 type stack struct {
-	API  string `json:"api"`
+	API string `json:"api"`
+	// Mail is the page of the mails that are caught; "" where they are sent.
+	Mail string `json:"mail"`
 	Demo struct {
 		Email    string `json:"email"`
 		TenantID string `json:"tenant_id"`

@@ -15,6 +15,8 @@ type tour struct {
 	api      client   // with no credential
 	password string   // of both accounts
 	codes    []string // of the customers that there must be
+	dir      string   // where files are kept
+	mail     string   // the page of the mails that were caught; "" where none are
 
 	northwind *client    // signed in as Northwind Traders
 	all       []customer // Northwind's customers, as they were listed
@@ -49,6 +51,7 @@ func (t *tour) steps() []step {
 		{"Change one", t.change},
 		{"Delete one, and restore it", t.deleteAndRestore},
 		{"Take a webhook in, and send one out: Stripe says that an order was paid", t.webhooks},
+		{"Run tonight's report now, for a day of Northwind's", t.report},
 		{"See who did what", t.audit},
 		{"Try to reach them as another tenant", t.trespass},
 		{"See the limits", t.limits},

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"time"
@@ -58,9 +59,7 @@ func (c *client) send(ctx context.Context, this call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range this.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, this.header)
 	request.GetBody = nil // the transport would send it a second time by itself
 	response, err := c.http.Do(request)
 	if err != nil {

@@ -98,7 +98,7 @@ func (c *containers) close(context.Context, bool) error { return os.RemoveAll(c.
 // docker runs the command of that name, as the environment says (DOCKER_HOST, COMPOSE_FILE).
 func docker(ctx context.Context, args ...string) (string, error) {
 	var out, complaints bytes.Buffer
-	cmd := exec.CommandContext(ctx, "docker", args...) //nolint:gosec // the arguments are ours
+	cmd := exec.CommandContext(ctx, "docker", args...)
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("docker %s: %w: %s", args[0], err, bytes.TrimSpace(complaints.Bytes()))

@@ -140,7 +140,7 @@ func runDuring(ctx context.Context, program string) error {
 	if err := wait(ctx, margin); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, program) //nolint:gosec // whoever calls names it
+	cmd := exec.CommandContext(ctx, program)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("run %s: %w", program, err)

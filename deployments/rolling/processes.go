@@ -227,7 +227,7 @@ func (p *processes) start(ctx context.Context, name string) error {
 
 // run starts a command whose output goes to a log of its name.
 func (p *processes) run(ctx context.Context, name string, cmd *exec.Cmd) error {
-	log, err := os.OpenFile(filepath.Join(p.dir, name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(filepath.Join(p.dir, name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // a name of our own
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", name, err)
 	}
@@ -328,7 +328,7 @@ func (p *processes) restart(ctx context.Context, name string) error {
 }
 
 // close ends all of it, those first that use others, and removes the folder unless its logs say what went wrong.
-func (p *processes) close(ctx context.Context, isWell bool) (err error) {
+func (p *processes) close(ctx context.Context, isWell bool) (err error) { //nolint:revive // whether the logs are of use
 	ended := make(chan error, len(p.running))
 	for _, running := range p.running {
 		go func() { ended <- running.Stop(ctx, proc.Step{Signal: syscall.SIGTERM, Wait: stopPatience}) }()

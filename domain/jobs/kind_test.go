@@ -89,7 +89,8 @@ func TestExponential(t *testing.T) {
 	t.Parallel()
 	assert.InDelta(t, 10, jobs.Exponential(1).Seconds(), 2)
 	assert.InDelta(t, 40, jobs.Exponential(3).Seconds(), 8)
-	for _, failed := range []int{12, 13, 20, 1000, 1 << 40} {
+	assert.InDelta(t, 20_480, jobs.Exponential(12).Seconds(), 20_480/5)
+	for _, failed := range []int{13, 20, 1000, 1 << 40} {
 		assert.InDelta(t, 6*3600, jobs.Exponential(failed).Seconds(), 6*3600/5, "after %d", failed)
 	}
 	assert.Positive(t, jobs.Exponential(0))

@@ -36,6 +36,8 @@ const (
 	// ConnectorsRead and ConnectorsWrite are about connectors; what they do to records takes the records' permissions, too.
 	ConnectorsRead  = "connectors:read"
 	ConnectorsWrite = "connectors:write"
+	ReportsRead     = "reports:read"
+	ReportsWrite    = "reports:write"
 )
 
 // Role is a role and what it may do.
@@ -58,12 +60,13 @@ func NewRoles(resources []string) *Roles {
 		TenantRead, TenantWrite, MembersRead, MembersWrite, KeysRead, KeysWrite, AuditRead,
 		JobsRead, JobsWrite, WebhooksRead, WebhooksWrite, FilesRead, FilesWrite, FilesDelete,
 		ConnectorsRead, ConnectorsWrite,
+		ReportsRead, ReportsWrite,
 	}, resources...)
 	slices.Sort(all)
 	all = slices.Compact(all)
 
-	viewer := []string{TenantRead, MembersRead, JobsRead, FilesRead}
-	member := []string{TenantRead, MembersRead, JobsRead, JobsWrite, FilesRead, FilesWrite, FilesDelete}
+	viewer := []string{TenantRead, MembersRead, JobsRead, FilesRead, ReportsRead}
+	member := []string{TenantRead, MembersRead, JobsRead, JobsWrite, FilesRead, FilesWrite, FilesDelete, ReportsRead, ReportsWrite}
 	for _, permission := range resources {
 		switch _, verb, _ := strings.Cut(permission, ":"); verb {
 		case "read":

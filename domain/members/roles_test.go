@@ -17,15 +17,15 @@ func TestRoles(t *testing.T) {
 		everything := []string{
 			"api_keys:read", "api_keys:write", "audit:read", "connectors:read", "connectors:write", "customers:delete", "customers:read", "customers:write",
 			"files:delete", "files:read", "files:write", "jobs:read", "jobs:write", "members:read", "members:write", "orders:backfill", "orders:read",
-			"tenant:read", "tenant:write", "webhooks:read", "webhooks:write",
+			"reports:read", "reports:write", "tenant:read", "tenant:write", "webhooks:read", "webhooks:write",
 		}
 		assert.Equal(t, everything, roles.Permissions(members.Owner))
 		assert.Equal(t, everything, roles.Permissions(members.Admin))
 		assert.Equal(t, []string{
 			"customers:delete", "customers:read", "customers:write", "files:delete", "files:read", "files:write", "jobs:read", "jobs:write",
-			"members:read", "orders:read", "tenant:read",
+			"members:read", "orders:read", "reports:read", "reports:write", "tenant:read",
 		}, roles.Permissions(members.Member))
-		assert.Equal(t, []string{"customers:read", "files:read", "jobs:read", "members:read", "orders:read", "tenant:read"}, roles.Permissions(members.Viewer))
+		assert.Equal(t, []string{"customers:read", "files:read", "jobs:read", "members:read", "orders:read", "reports:read", "tenant:read"}, roles.Permissions(members.Viewer))
 		assert.Empty(t, roles.Permissions("king"))
 		assert.Len(t, roles.List(), 4)
 	})

@@ -43,6 +43,14 @@ type Values struct {
 	Count  int64
 	// Gone says that the server asked for no more; else it only failed.
 	Gone bool
+	// Rich and Plain are what a mail shows as it is beside its texts, as HTML that was rendered by a template and as text:
+	// a report.
+	Rich  htmltemplate.HTML
+	Plain string
+	// Day is what a report is about, Report what it is called.
+	Day, Report string
+	// Revised says that the report is not the first of its day.
+	Revised bool
 	// At is when it happened, Began when the session or the failing did, Until when the link ends.
 	At, Began, Until time.Time
 }
@@ -118,6 +126,8 @@ type content struct {
 	Body, After                    []string
 	Facts                          []fact
 	Action, Link, Fallback         string
+	Rich                           htmltemplate.HTML
+	Plain                          string
 }
 
 type fact struct{ Label, Value string }
@@ -147,7 +157,7 @@ func (l *Letters) Write(name string, values Values) (Mail, error) {
 		Language: language, Product: values.Product, ProductURL: values.ProductURL,
 		Subject: said["subject"], Preheader: said["preheader"], Title: said["title"], Why: said["why"],
 		Body: paragraphs(said["body"]), After: paragraphs(said["after"]), Facts: facts(said["facts"]),
-		Action: said["action"], Link: values.Link, Fallback: l.fallback,
+		Action: said["action"], Link: values.Link, Fallback: l.fallback, Rich: values.Rich, Plain: values.Plain,
 	}
 	var text, html bytes.Buffer
 	if err := l.plain.Execute(&text, c); err != nil {

@@ -35,7 +35,7 @@ func example() notices.Values {
 func TestLetters(t *testing.T) {
 	t.Parallel()
 	l := letters(t)
-	require.Len(t, l.Names(), 10)
+	require.Len(t, l.Names(), 11)
 	for _, name := range l.Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

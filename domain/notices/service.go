@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	htmltemplate "html/template"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/reports"
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
@@ -26,10 +28,17 @@ type Mail struct {
 	Subject     string
 	// Text and HTML say the same.
 	Text, HTML string
+	Files      []File
 	// Key is the same whenever the same mail is sent again, so that servers can drop the second.
 	Key string
 	// Date is when it was written.
 	Date time.Time
+}
+
+// File is attached to a mail.
+type File struct {
+	Name, ContentType string
+	Data              []byte
 }
 
 // Sender sends mails. An error for which another attempt is of no use is jobs.Permanent.
@@ -85,6 +94,12 @@ type EndpointStore interface {
 	FindEndpoint(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (webhooks.Endpoint, error)
 }
 
+// ReportWriter writes reports as they are mailed.
+type ReportWriter interface {
+	// Letter writes a report for the subscribers of a schedule; clean makes what people wrote fit for a mail.
+	Letter(ctx context.Context, scope tenancy.Scope, m reports.Mailing, clean func(string) string) (reports.Letter, error)
+}
+
 // Store is what mails are written from. What is not there is a NotFound fault.
 type Store interface {
 	// FindAccount returns a user.
@@ -120,6 +135,7 @@ type Product struct {
 type Needs struct {
 	Store     Store
 	Endpoints EndpointStore
+	Reports   ReportWriter
 	Sender    Sender
 	Secrets   members.Secrets
 	Product   Product
@@ -249,6 +265,30 @@ func (s *Service) WebhookDisabled(ctx context.Context, run *jobs.Run, args Webho
 	})
 }
 
+// Report sends a report to those who subscribe to it. Each is told once.
+func (s *Service) Report(ctx context.Context, run *jobs.Run, args reports.Mailing) error {
+	report, err := s.Reports.Letter(ctx, run.Scope, args, quiet)
+	if err != nil {
+		return err
+	}
+	told := make([]users.User, len(report.Told))
+	for i, p := range report.Told {
+		told[i] = users.User{ID: p.ID, Name: p.Name, Email: p.Email}
+	}
+	files := make([]File, len(report.Files))
+	for i, f := range report.Files {
+		files[i] = File(f)
+	}
+	return s.toEach(ctx, run, told, func() letter {
+		return letter{name: "report", files: files, values: Values{
+			Link: s.link("/reports/" + report.ReportID.String()), Organization: report.Organization, Report: report.Title, Day: report.Day,
+			Thing: report.Summary, Revised: report.Version > 1,
+			Rich:  htmltemplate.HTML(report.HTML), //nolint:gosec // it was rendered by a template
+			Plain: report.Text,
+		}}
+	})
+}
+
 // ExportReady tells who asked for an export that its file is there, unless they have left the organization meanwhile. The
 // link leads into the product, which asks who is there: it lets nobody in.
 func (s *Service) ExportReady(ctx context.Context, run *jobs.Run, args ExportReady) error {
@@ -307,6 +347,7 @@ type letter struct {
 	to     users.User
 	name   string
 	values Values
+	files  []File
 }
 
 // sent is what is noted of a mail that was sent.
@@ -328,6 +369,7 @@ func (s *Service) send(ctx context.Context, run *jobs.Run, step string, write fu
 			return sent{}, jobs.Permanent(err)
 		}
 		mail.Name, mail.Email, mail.Key, mail.Date = l.to.Name, l.to.Email, key, s.moment()
+		mail.Files = l.files
 		return sent{At: mail.Date}, s.Sender.Send(ctx, mail)
 	})
 	return err

@@ -1,8 +1,3 @@
-// Package transfers owns how records leave the product as files, in the formats that people and programs ask for.
-//
-// An export is asked for at once, with mistakes named at once, and made by a job: it is read from one moment's state of the
-// records, streamed into a file, and exists whole or not at all. Memory does not grow with it. What is exported imports
-// again unchanged. The package knows neither HTTP nor SQL; a store hands the records over one by one.
 package transfers
 
 import (

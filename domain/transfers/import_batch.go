@@ -45,7 +45,7 @@ type record struct {
 }
 
 // record reads a row's values. n is how much of it is held in memory.
-func (b *batcher) record(r *row, ragged bool) (rec record, n int, err error) { //nolint:revive // a table is ragged or is not
+func (b *batcher) record(r *row, ragged bool) (rec record, n int, err error) {
 	shape := checkShape(b.header, r, ragged)
 	rec = record{row: *r}
 	for _, cell := range r.cells {
@@ -58,7 +58,7 @@ func (b *batcher) record(r *row, ragged bool) (rec record, n int, err error) { /
 			elements, err = d.rows.take(keyOf(r.cells[d.parent]))
 		}
 		if errors.Is(err, errManyDetails) {
-			rec.fail(b.header, "", &problem{code: "max", reason: err.Error()})
+			rec.fail(b.header, &problem{code: "max", reason: err.Error()})
 			err = nil
 		}
 		if err != nil {
@@ -72,13 +72,13 @@ func (b *batcher) record(r *row, ragged bool) (rec record, n int, err error) { /
 		rec.elements = append(rec.elements, elements)
 	}
 	if shape != nil {
-		rec.fail(b.header, "", shape)
+		rec.fail(b.header, shape)
 		return rec, n, nil
 	}
 	for i := range b.targets {
 		a, skip, bad := b.targets[i].read(r, b.locale)
 		if bad != nil {
-			rec.fail(b.header, "", bad)
+			rec.fail(b.header, bad)
 		} else if !skip {
 			rec.values = append(rec.values, a)
 		}
@@ -108,8 +108,9 @@ func checkShape(h *header, r *row, ragged bool) *problem { //nolint:revive // se
 	}
 }
 
-func (rec *record) fail(h *header, part string, p *problem) {
-	rec.failures = append(rec.failures, failureOf(h, part, rec.row.number, p))
+// fail notes what is wrong with the row itself.
+func (rec *record) fail(h *header, p *problem) {
+	rec.failures = append(rec.failures, failureOf(h, "", rec.row.number, p))
 }
 
 func failureOf(h *header, part string, number int64, p *problem) ImportFailure {
@@ -249,7 +250,7 @@ func (b *batcher) lookUp(ctx context.Context, batch []record) error {
 				a.value = id
 				return
 			}
-			rec.fail(b.header, "", &problem{
+			rec.fail(b.header, &problem{
 				column: t.column(), value: text, code: "not_found", reason: "is the " + t.lookup.Name + " of no " + t.field.References.Name,
 			})
 		})

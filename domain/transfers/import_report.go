@@ -150,11 +150,11 @@ func (w *importRun) errorsFile(ctx context.Context) (tenancy.ID, error) {
 			for i := range columns {
 				cell := ""
 				if i < len(cells) {
-					cell = guarded(unguarded(cells[i]))
+					cell = Guard(Unguard(cells[i]))
 				}
 				line = append(line, cell)
 			}
-			return table.Write(append(line, row, guarded(column), guarded(reason)))
+			return table.Write(append(line, row, Guard(column), Guard(reason)))
 		}
 		if err := write(w.header.names, "import_row", "import_column", "import_reason"); err != nil {
 			return err
@@ -174,13 +174,10 @@ func told(failures []ImportFailure) (columns, reasons string) {
 	const most = 20
 	var names, all []string
 	for _, f := range failures[:min(len(failures), most)] {
-		name, reason := f.Column, f.Reason
+		name, reason := f.Column, strings.TrimSpace(f.Column+" "+f.Reason)
 		if f.Part != "" {
 			name = strings.TrimSuffix(f.Part+"."+f.Column, ".")
 			reason = fmt.Sprintf("row %d of %s: %s", f.Row, f.Part, reason)
-		}
-		if f.Column != "" {
-			reason = f.Column + " " + reason
 		}
 		names, all = append(names, name), append(all, reason)
 	}

@@ -231,7 +231,7 @@ const (
 
 // nextBatch reads on as far as a batch is full. last says that there is nothing behind it, or nothing that can be read:
 // then broken says why.
-func (w *importRun) nextBatch(ctx context.Context) (batch []record, last bool, broken error, err error) { //nolint:revive // the two errors differ
+func (w *importRun) nextBatch(ctx context.Context) (batch []record, last bool, broken, err error) {
 	size := 0
 	for len(batch) < batchRows && size < batchBytes {
 		if err := ctx.Err(); err != nil {

@@ -53,14 +53,14 @@ type problem struct {
 }
 
 // text is what a source says of a row: its cell as the mapping rewrites it, and whether the cell is exact.
-func (b *bound) text(i int, r *row) (text string, exact bool) { //nolint:revive // a cell is exact or is not
+func (b *bound) text(i int, r *row) (text string, exact bool) {
 	s := b.sources[i]
 	if s.value != nil {
 		return *s.value, true
 	}
 	at := b.at[i]
 	if at < len(r.cells) {
-		text, exact = unguarded(r.cells[at]), r.isExact(at)
+		text, exact = Unguard(r.cells[at]), r.isExact(at)
 	}
 	if s.values != nil {
 		if replaced, ok := s.values[text]; ok {
@@ -78,25 +78,9 @@ func (b *bound) text(i int, r *row) (text string, exact bool) { //nolint:revive 
 	return text, exact
 }
 
-// unguarded takes off the apostrophe that an export puts before what a spreadsheet would take for a formula.
-func unguarded(text string) string {
-	if len(text) > 1 && text[0] == '\'' && strings.IndexByte("=+-@\t\r'", text[1]) >= 0 {
-		return text[1:]
-	}
-	return text
-}
-
-// guarded puts it there.
-func guarded(text string) string {
-	if text != "" && strings.IndexByte("=+-@\t\r'", text[0]) >= 0 {
-		return "'" + text
-	}
-	return text
-}
-
 // read reads a target's value off a row. skip says that the cell is empty and the field has no empty value: it is left as
 // it is.
-func (b *bound) read(r *row, l locale) (a assignment, skip bool, bad *problem) { //nolint:revive // see above
+func (b *bound) read(r *row, l locale) (a assignment, skip bool, bad *problem) {
 	a = assignment{field: b.field, key: b.key}
 	if b.joins {
 		texts := []string{}

@@ -91,7 +91,7 @@ func (r *reading) entry(m *mapping, name string, sent any) {
 	base, key, isKey := strings.Cut(name, ".")
 	f := r.definition.Field(base)
 	if f == nil {
-		r.bad(pointer, "unknown_field", "is no field of a "+r.definition.Name+"; the fields are: "+strings.Join(writable(r.definition, r.history), ", "))
+		r.bad(pointer, "unknown_field", "is no field of a "+r.definition.Name+"; the fields are: "+strings.Join(r.writable(), ", "))
 		return
 	}
 	if !r.mayWrite(f, pointer) {
@@ -120,11 +120,11 @@ func (r *reading) mayWrite(f *resource.Field, pointer string) bool {
 	return false
 }
 
-// writable are the names of the fields that an import may set.
-func writable(d *resource.Definition, history bool) []string {
+// writable are the names of the fields that the import may set.
+func (r *reading) writable() []string {
 	var names []string
-	for i := range d.Fields {
-		if f := &d.Fields[i]; !f.ReadOnly && (history || !f.Backfill) {
+	for i := range r.definition.Fields {
+		if f := &r.definition.Fields[i]; !f.ReadOnly && (r.history || !f.Backfill) {
 			names = append(names, f.Name)
 		}
 	}

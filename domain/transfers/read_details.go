@@ -174,7 +174,7 @@ func (d *details) buildIndex(ctx context.Context) error {
 		}
 		if slot.last > 0 {
 			var previous [8]byte
-			binary.LittleEndian.PutUint64(previous[:], uint64(slot.last)) //nolint:gosec // an offset
+			binary.LittleEndian.PutUint64(previous[:], uint64(slot.last))
 			if _, err := d.rows.WriteAt(previous[:], at); err != nil {
 				return fmt.Errorf("write a temporary file: %w", err)
 			}
@@ -300,4 +300,4 @@ func (d *details) orphans(report func(*row) error) error {
 }
 
 // keyOf is a cell as what rows are found by.
-func keyOf(cell string) string { return strings.TrimSpace(unguarded(cell)) }
+func keyOf(cell string) string { return strings.TrimSpace(Unguard(cell)) }

@@ -194,7 +194,7 @@ func shown(n float64) string {
 
 // dateOf is the date that a number of days stands for. The days are those of 1900, which a spreadsheet takes for a leap
 // year, or of 1904.
-func dateOf(days float64, from1904 bool) string { //nolint:revive // a workbook counts from 1904 or does not
+func dateOf(days float64, from1904 bool) string {
 	const most = 2_958_466 // the end of 9999
 	if days < 0 || days >= most {
 		return shown(days)

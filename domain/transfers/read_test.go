@@ -155,6 +155,6 @@ func TestFormat(t *testing.T) {
 		assert.False(t, ok, text)
 	}
 	for _, guard := range []string{"=1", "+1", "-1", "@x", "\tx", "\rx", "'x", "plain", "", "'", "''"} {
-		assert.Equal(t, guard, unguarded(guarded(guard)), "%q", guard)
+		assert.Equal(t, guard, Unguard(Guard(guard)), "%q", guard)
 	}
 }

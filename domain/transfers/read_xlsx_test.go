@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"strings"
@@ -28,9 +29,7 @@ func bookOf(tb testing.TB, sheet string, replaced map[string]string) []byte {
 		"xl/sharedStrings.xml":     `<sst><si><t>name</t></si><si><r><t>An</t></r><r><t xml:space="preserve">na </t></r><rPh><t>x</t></rPh></si></sst>`,
 		"xl/worksheets/sheet1.xml": `<worksheet><sheetData>` + sheet + `</sheetData></worksheet>`,
 	}
-	for name, content := range replaced {
-		parts[name] = content
-	}
+	maps.Copy(parts, replaced)
 	var file bytes.Buffer
 	w := zip.NewWriter(&file)
 	for name, content := range parts {
@@ -107,7 +106,7 @@ func TestWorkbook_that_is_hostile(t *testing.T) {
 	} {
 		_, err := readBook(t, c.file, "")
 		assert.True(t, fault.Is(err, "import.format"), "%s: %v", name, err)
-		assert.ErrorContains(t, err, c.want, name)
+		require.ErrorContains(t, err, c.want, name)
 	}
 	for name, sheet := range map[string]string{
 		"far columns":       `<row r="1"><c r="ZZZ1"><v>1</v></c></row>`,
@@ -121,6 +120,7 @@ func TestWorkbook_that_is_hostile(t *testing.T) {
 }
 
 // A sheet that was packed to a thousandth is given up, in no memory to speak of.
+//
 //nolint:paralleltest // it counts what is allocated: nobody else may run
 func TestWorkbook_that_is_a_bomb(t *testing.T) {
 	var file bytes.Buffer

@@ -289,5 +289,5 @@ func numbered(name string) (rune, bool) {
 		digits, base = hex, 16
 	}
 	n, err := strconv.ParseUint(digits, base, 21)
-	return rune(n), ok && err == nil //nolint:gosec // of 21 bits
+	return rune(n), ok && err == nil
 }

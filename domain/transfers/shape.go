@@ -122,7 +122,7 @@ func (s *Shape) Keep(ctx context.Context, scope tenancy.Scope, service *resource
 		var unfit *problem
 		for n, value := range values {
 			text := TextOf(value)
-			r.cells[n] = guarded(text) // which reading takes off again
+			r.cells[n] = Guard(text) // which reading takes off again
 			if unfit == nil {
 				unfit = s.unfit(n, value, text)
 			}
@@ -131,7 +131,7 @@ func (s *Shape) Keep(ctx context.Context, scope tenancy.Scope, service *resource
 			return Kept{}, err
 		}
 		if unfit != nil {
-			batch[i].fail(b.header, "", unfit)
+			batch[i].fail(b.header, unfit)
 		}
 		kept.Keys[i].Key = s.keyOf(&batch[i])
 	}

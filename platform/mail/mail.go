@@ -6,6 +6,7 @@
 package mail
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	netmail "net/mail"
@@ -45,6 +46,8 @@ type Message struct {
 	Subject string
 	// Text and HTML are the same in two forms; a reader's program shows the one it likes. HTML may be "".
 	Text, HTML string
+	// Attachments go with it.
+	Attachments []Attachment
 	// Key names the mail: two attempts to send one mail have the same, and so the same Message-ID (RFC 5322 §3.6.4), by
 	// which servers drop the second.
 	Key string
@@ -52,6 +55,12 @@ type Message struct {
 	Date time.Time
 	// Headers are further ones, by name, such as List-Unsubscribe; those that are set here cannot be named.
 	Headers map[string]string
+}
+
+// Attachment is a file that goes with a mail. Its name is cut to one line.
+type Attachment struct {
+	Name, ContentType string
+	Data              []byte
 }
 
 // maxSubject is how long a subject may be, in runes: longer ones are cut by every reader's program.
@@ -96,6 +105,12 @@ func compose(m Message, from Address) (*gomail.Msg, error) {
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	}
+	for _, a := range m.Attachments {
+		name := cut(oneLine(a.Name), maxSubject)
+		if err := msg.AttachReader(name, bytes.NewReader(a.Data), gomail.WithFileContentType(gomail.ContentType(a.ContentType))); err != nil {
+			return nil, fmt.Errorf("attach %s: %w", name, err)
+		}
 	}
 	return msg, nil
 }

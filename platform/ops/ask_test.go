@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"testing"
 
@@ -31,7 +32,13 @@ func TestAsk(t *testing.T) {
 	require.NoError(t, ops.Ask(t.Context(), "0.0.0.0:"+port))
 
 	away.Store(true)
-	assert.ErrorContains(t, ops.Ask(t.Context(), server.Addr()), "the server is away")
+	require.ErrorContains(t, ops.Ask(t.Context(), server.Addr()), "the server is away")
+	status, _ := ask(t, server, http.MethodGet, "/servez")
+	assert.Equal(t, http.StatusOK, status, "a balancer has it for its requests all the same")
+	server.Drain()
+	status, body := ask(t, server, http.MethodGet, "/servez")
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.Contains(t, body, "stopping")
 	stop()
 	require.ErrorContains(t, ops.Ask(t.Context(), server.Addr()), "connection refused")
 	assert.ErrorContains(t, ops.Ask(t.Context(), "nowhere"), "the address of the ops port")

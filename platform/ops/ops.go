@@ -6,6 +6,7 @@
 //
 //	GET /livez         200 while the process runs
 //	GET /readyz        200 where every check passes, else 503; JSON that names what failed
+//	GET /servez        200 until the process is told to stop, then 503: whether a balancer should send requests here
 //	GET /metrics       Prometheus
 //	GET /debug/pprof/  profiles of the Go runtime
 package ops
@@ -60,6 +61,7 @@ func New(cfg Config) *Server {
 		answer(w, http.StatusOK, map[string]string{"status": "alive"})
 	})
 	s.mux.HandleFunc("GET /readyz", s.readyz)
+	s.mux.HandleFunc("GET /servez", s.servez)
 	s.mux.Handle("GET /metrics", metrics.Handler(cfg.Registry))
 	s.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	s.mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -114,6 +116,16 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		s.log.WithField("checks", results).Infof("the process is %s", answered.Status)
 	}
 	answer(w, status, answered)
+}
+
+// servez runs no check: a database that is slow for a moment makes all replicas unready at once, and a balancer that went by
+// that would have nobody left to send a request to. Each answers for itself then.
+func (s *Server) servez(w http.ResponseWriter, _ *http.Request) {
+	status, text := http.StatusOK, "serving"
+	if s.draining.Load() {
+		status, text = http.StatusServiceUnavailable, "stopping"
+	}
+	answer(w, status, map[string]string{"status": text})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

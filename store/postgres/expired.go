@@ -35,6 +35,13 @@ func (e *Expired) RefreshTokens(ctx context.Context, keep time.Duration, limit i
 		 order by expires_at limit $2 for update skip locked)`, keep, limit)
 }
 
+// Reports removes reports by when they were made.
+func (e *Expired) Reports(ctx context.Context, keep time.Duration, limit int) (int64, error) {
+	return e.remove(ctx, `with old as (
+		  select tenant_id, id from reports where created_at < now() - $1::bigint * interval '1 microsecond' order by created_at limit $2)
+		delete from reports r using old o where r.tenant_id = o.tenant_id and r.id = o.id`, keep, limit)
+}
+
 func (e *Expired) remove(ctx context.Context, query string, keep time.Duration, limit int) (int64, error) {
 	n, err := affect(e.db.with(ctx, operatorSession()), query, keep.Microseconds(), limit)
 	return n, translate(err)

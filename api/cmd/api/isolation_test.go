@@ -70,6 +70,15 @@ var made = map[string]func(t *testing.T, o owner) string{
 		t.Helper()
 		return o.connector(t, nil).text("id")
 	},
+	"/reports": func(t *testing.T, o owner) string {
+		t.Helper()
+		o.placed(t, aDay+"T12:00:00Z", 1)
+		return o.reportOf(t, aDay).ReportID.String()
+	},
+	"/report-schedules": func(t *testing.T, o owner) string {
+		t.Helper()
+		return o.must(t, http.StatusCreated, http.MethodPost, "/report-schedules", `{"kind":"daily_sales"}`).text("id")
+	},
 	"/webhook-deliveries": func(t *testing.T, o owner) string {
 		t.Helper()
 		endpoint := o.must(t, http.StatusCreated, http.MethodPost, "/webhook-endpoints",

@@ -113,6 +113,11 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	for i, prefix := range cfg.TrustedProxies {
 		proxies[i] = prefix.String()
 	}
+	reported, err := newReports(base, store, queue, validator)
+	if err != nil {
+		return nil, err
+	}
+
 	api := httpapi.New(httpapi.Config{ //nolint:contextcheck // each request brings a context of its own
 		CORSOrigins: cfg.CORSOrigins, TrustedProxies: proxies, RequestTimeout: cfg.RequestTimeout,
 		TransferTimeout: cfg.TransferTimeout, PublicURL: cfg.PublicURL,
@@ -142,6 +147,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 			}),
 			Events: inbound.NewEvents(arrivals, queue, now),
 		},
+		Reports: reported,
 		Identity: httpapi.Identity{
 			Credentials: sessions.NewCredentials(signedIn, apiKeys),
 			Sessions:    signedIn,

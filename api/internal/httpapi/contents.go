@@ -1,7 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,42 +17,86 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/files"
 )
 
-// send answers with a file's contents, or the part of them that Range asks for. Whatever they are, a browser saves them
-// and runs nothing of them: it is told to, by three headers.
+// contents are what a binary route answers with. Whatever they are, a browser saves them and runs nothing of them: it is
+// told to, by three headers.
+type contents struct {
+	name, contentType string
+	size              int64
+	// sha256 of them, in hex, is their tag.
+	sha256 string
+	// policy is their Content-Security-Policy; "" lets a browser do nothing with them.
+	policy string
+	// isWhole has them answered whole, whatever part was asked for: another time they may be other bytes.
+	isWhole bool
+	// isShown has a browser show them instead of saving them.
+	isShown bool
+	open    func(offset, length int64) (io.ReadCloser, error)
+}
+
+// contentsOf are contents that were made for the request.
+func contentsOf(name, contentType string, data []byte) contents {
+	sum := sha256.Sum256(data)
+	return contents{
+		name: name, contentType: contentType, size: int64(len(data)), sha256: hex.EncodeToString(sum[:]),
+		open: func(offset, length int64) (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(data[offset : offset+length])), nil
+		},
+	}
+}
+
+// send answers with a file's contents, or the part of them that Range asks for.
 func (h fileHandler) send(c *Call, file files.File) error {
-	tag := `"` + file.SHA256 + `"`
+	return contents{
+		name: file.Name, contentType: file.ContentType, size: file.Size, sha256: file.SHA256,
+		open: func(offset, length int64) (io.ReadCloser, error) {
+			return h.service.Open(c.Context(), file, offset, length)
+		},
+	}.send(c)
+}
+
+// send answers with the contents, or the part of them that Range asks for.
+func (s contents) send(c *Call) error {
+	tag := `"` + s.sha256 + `"`
 	c.SetHeader("ETag", tag)
-	c.SetHeader("Accept-Ranges", "bytes")
+	ranges := "bytes"
+	if s.isWhole {
+		ranges = "none"
+	}
+	c.SetHeader("Accept-Ranges", ranges)
 	if namesTag(c.Header("If-None-Match"), tag) {
 		c.answer.status = http.StatusNotModified
 		return nil
 	}
-	part := span{length: file.Size}
+	part := span{length: s.size}
 	status := http.StatusOK
-	if asked := c.Header("Range"); asked != "" && (c.Header("If-Range") == "" || c.Header("If-Range") == tag) {
-		found, isPart, err := parseRange(asked, file.Size)
+	if asked := c.Header("Range"); asked != "" && !s.isWhole && (c.Header("If-Range") == "" || c.Header("If-Range") == tag) {
+		found, isPart, err := parseRange(asked, s.size)
 		if err != nil {
-			c.gin.Writer.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", file.Size))
+			c.gin.Writer.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.size))
 			return err
 		}
 		if isPart {
 			part, status = found, http.StatusPartialContent
-			c.SetHeader("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.offset, part.offset+part.length-1, file.Size))
+			c.SetHeader("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.offset, part.offset+part.length-1, s.size))
 		}
 	}
-	c.SetHeader("Content-Type", file.ContentType)
+	c.SetHeader("Content-Type", s.contentType)
 	c.SetHeader("Content-Length", strconv.FormatInt(part.length, 10))
-	c.SetHeader("Content-Disposition", disposition(file.Name))
-	c.SetHeader("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+	saved := disposition(s.name)
+	if s.isShown {
+		saved = "inline" + strings.TrimPrefix(saved, "attachment")
+	}
+	c.SetHeader("Content-Disposition", saved)
+	c.SetHeader("Content-Security-Policy", cmp.Or(s.policy, "default-src 'none'; frame-ancestors 'none'; sandbox"))
 	if c.gin.Request.Method == http.MethodHead {
 		c.AnswerContents(status, nil, 0)
 		return nil
 	}
-	contents, err := h.service.Open(c.Context(), file, part.offset, part.length)
+	opened, err := s.open(part.offset, part.length)
 	if err != nil {
 		return err
 	}
-	c.AnswerContents(status, contents, part.length)
+	c.AnswerContents(status, opened, part.length)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/reports"
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/tenants"
@@ -65,6 +66,13 @@ func (a *API) Document() *openapi.Document {
 			reflect.TypeFor[inbound.Event]():        "InboundEvent",
 			reflect.TypeFor[inbound.ReplayInput]():  "InboundReplay",
 			reflect.TypeFor[inbound.Replayed]():     "InboundReplayed",
+			reflect.TypeFor[reports.Head]():         "ReportHead",
+			reflect.TypeFor[reports.Change]():       "ReportChange",
+			reflect.TypeFor[reports.Request]():      "NewReport",
+			reflect.TypeFor[reports.Schedule]():     "ReportSchedule",
+			reflect.TypeFor[reports.Input]():        "NewReportSchedule",
+			reflect.TypeFor[reports.Settings]():     "ReportScheduleSettings",
+			reflect.TypeFor[reports.Send]():         "ReportSending",
 		},
 		Enums: map[reflect.Type][]string{
 			reflect.TypeFor[tenancy.ActorKind]():      {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
@@ -207,6 +215,15 @@ func capabilities() map[string]openapi.Capability {
 			Description: "Keep records in step with another program's, by a schedule. A sync is a job. The credential is kept sealed and " +
 				"never shown.",
 		},
+		"reports": {
+			Name: "Reports",
+			Description: "What is true of a day of the organization's, made each night and kept as data. Data that comes late makes a new version, " +
+				"which says what has changed. Each can be read as a page, or downloaded as PDF, workbook or table.",
+		},
+		"report-schedules": {
+			Name:        "Report schedules",
+			Description: "When reports are made, on the clocks of the organization's time zone, and which members are sent them by e-mail.",
+		},
 		"audit-events": {Name: "Audit", Description: "Who did what, and when, written together with each change and never altered."},
 	}
 }
@@ -230,6 +247,12 @@ func parameters() map[string]*openapi.Schema {
 		}
 		return schema
 	}
+	day := func(description string) *openapi.Schema {
+		return &openapi.Schema{Type: openapi.Types{"string"}, Format: "date", Description: description}
+	}
+	versions, format := oneOf([]string{"latest", "all"}), oneOf(reportFormats())
+	versions.Description = "latest: of each day the last version, as where it is left out; all: those too that were superseded."
+	format.Description = "What it is answered as; html where it is left out."
 	most := int64(len(jobStates()))
 	queue := oneOf(jobs.Queues())
 	queue.Description = "Only those of this queue."
@@ -268,5 +291,10 @@ func parameters() map[string]*openapi.Schema {
 		"inbound-events.type":      text("Only those of this type, such as invoice.paid, or invoice.* for several."),
 		"inbound-events.from":      moment("Only those that were received then or later."),
 		"inbound-events.to":        moment("Only those that were received before."),
+		"reports.kind":             text("Only those of this kind, such as daily_sales."),
+		"reports.from":             day("Only those of this day or later ones."),
+		"reports.to":               day("Only those of this day or earlier ones."),
+		"reports.versions":         versions,
+		"reports.format":           format,
 	}
 }

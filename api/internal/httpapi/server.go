@@ -66,6 +66,7 @@ type Dependencies struct {
 	Imports     *transfers.Imports
 	Webhooks    *webhooks.Service
 	Connectors  *connectors.Service
+	Reports     Reports
 	Identity    Identity
 	Idempotency idempotency.Store
 	Limiter     limits.Limiter
@@ -150,6 +151,8 @@ func (a *API) table() []Route {
 	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
 	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
 	routes = append(routes, usageRoutes(a.deps.Files)...)
+	routes = append(routes, reportRoutes(a.deps.Reports.Service, a.cursors)...)
+	routes = append(routes, reportScheduleRoutes(a.deps.Reports, a.cursors)...)
 	routes = append(routes, exportRoutes(a.deps.Exports)...)
 	routes = append(routes, importRoutes(a.deps.Imports)...)
 	routes = append(routes, connectorRoutes(a.deps.Connectors, a.cursors)...)

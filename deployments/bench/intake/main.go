@@ -4,35 +4,34 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/running"
 )
 
 // load is what is sent.
 type load struct {
+	*running.Stack
+
 	rate    int
 	lasts   time.Duration
 	size    int
 	http    *http.Client
-	api     string
-	key     string
 	address string // the source's
 	secret  string
 }
@@ -92,53 +91,19 @@ func (l *load) run(ctx context.Context) error {
 
 // prepare reads where the stack is, and makes a source.
 func (l *load) prepare(ctx context.Context) (id string, err error) {
-	path := filepath.Join(cmp.Or(os.Getenv("LOCAL_DIR"), ".local"), "stack.json")
-	data, err := os.ReadFile(path) //nolint:gosec // LOCAL_DIR is whoever runs this program's
-	if err != nil {
-		return "", fmt.Errorf("find the running stack (start one with make run): %w", err)
+	if l.Stack, err = running.Find(); err != nil {
+		return "", err
 	}
-	var stack struct {
-		API  string `json:"api"`
-		Demo struct {
-			APIKey string `json:"api_key"`
-		} `json:"demo"`
-	}
-	if err := json.Unmarshal(data, &stack); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	l.api, l.key = stack.API, stack.Demo.APIKey
 	var source struct {
 		ID  string `json:"id"`
 		URL string `json:"url"`
 	}
-	body, err := json.Marshal(map[string]any{"name": "bench", "provider": "stripe", "secrets": []string{l.secret}})
-	if err != nil {
-		return "", err
-	}
-	if err := l.call(ctx, http.MethodPost, "/webhook-sources", string(body), &source); err != nil {
+	body := map[string]any{"name": "bench", "provider": "stripe", "secrets": []string{l.secret}}
+	if err := l.Call(ctx, http.MethodPost, "/webhook-sources", body, &source); err != nil {
 		return "", err
 	}
 	l.address = source.URL
 	return source.ID, nil
-}
-
-func (l *load) call(ctx context.Context, method, path, body string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, method, l.api+"/api/v1"+path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Authorization", "Bearer "+l.key)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := l.http.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode >= http.StatusBadRequest {
-		text, _ := io.ReadAll(response.Body) // it is for the message only
-		return fmt.Errorf("%s %s answered %d: %s", method, path, response.StatusCode, text)
-	}
-	return json.NewDecoder(response.Body).Decode(into)
 }
 
 // send sends at the rate until the time is over, and waits for the answers.
@@ -199,7 +164,7 @@ func (l *load) kept(ctx context.Context, source string) (map[string]bool, error)
 			} `json:"data"`
 			NextCursor *string `json:"next_cursor"`
 		}
-		if err := l.call(ctx, http.MethodGet, "/inbound-events?"+query.Encode(), "", &list); err != nil {
+		if err := l.Call(ctx, http.MethodGet, "/inbound-events?"+query.Encode(), nil, &list); err != nil {
 			return nil, err
 		}
 		for _, e := range list.Data {

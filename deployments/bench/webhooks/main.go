@@ -5,32 +5,31 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/running"
 )
 
 // bench is what is measured, and where.
 type bench struct {
-	api, key  string
+	*running.Stack
+
 	events    int
 	endpoints int
 	hanging   int
 	patience  time.Duration
-	http      *http.Client
 }
 
 func main() {
-	b := bench{http: &http.Client{Timeout: time.Minute}}
+	var b bench
 	flag.IntVar(&b.events, "events", 1000, "customers that are made, each of which every endpoint is told of")
 	flag.IntVar(&b.endpoints, "endpoints", 10, "endpoints, at most 50")
 	flag.IntVar(&b.hanging, "hanging", 2, "how many of them never answer in the second measurement")
@@ -47,24 +46,10 @@ func main() {
 }
 
 func (b *bench) run(ctx context.Context) error {
-	dir := os.Getenv("LOCAL_DIR")
-	if dir == "" {
-		dir = ".local"
+	var err error
+	if b.Stack, err = running.Find(); err != nil {
+		return err
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "stack.json")) //nolint:gosec // LOCAL_DIR is whoever runs this program's
-	if err != nil {
-		return fmt.Errorf("find the running stack (make run): %w", err)
-	}
-	var stack struct {
-		API  string `json:"api"`
-		Demo struct {
-			APIKey string `json:"api_key"`
-		} `json:"demo"`
-	}
-	if err := json.Unmarshal(data, &stack); err != nil {
-		return fmt.Errorf("read stack.json: %w", err)
-	}
-	b.api, b.key = stack.API+"/api/v1", stack.Demo.APIKey
 	fmt.Fprintln(os.Stdout, "| Endpoints | of them hanging | Events | Deliveries | First after | Last after | Deliveries/s |")
 	fmt.Fprintln(os.Stdout, "|---|---|---|---|---|---|---|")
 	for _, hanging := range []int{0, b.hanging} {
@@ -114,18 +99,18 @@ func (b *bench) measure(ctx context.Context, hanging int) error {
 			at = stuck
 		}
 		var made struct{ ID string }
-		if err := b.call(ctx, http.MethodPost, "/webhook-endpoints", map[string]any{"url": at, "events": []string{"customer.created"}}, &made); err != nil {
+		if err := b.Call(ctx, http.MethodPost, "/webhook-endpoints", map[string]any{"url": at, "events": []string{"customer.created"}}, &made); err != nil {
 			return err
 		}
 		defer func() {
-			_ = b.call(context.WithoutCancel(ctx), http.MethodDelete, "/webhook-endpoints/"+made.ID, nil, nil)
+			_ = b.Call(context.WithoutCancel(ctx), http.MethodDelete, "/webhook-endpoints/"+made.ID, nil, nil)
 		}()
 	}
 	items := make([]map[string]string, b.events)
 	for i := range items {
 		items[i] = map[string]string{"name": fmt.Sprint("Bench ", i)}
 	}
-	if err := b.call(ctx, http.MethodPost, "/customers/bulk", map[string]any{"mode": "create", "atomic": true, "items": items}, nil); err != nil {
+	if err := b.Call(ctx, http.MethodPost, "/customers/bulk", map[string]any{"mode": "create", "atomic": true, "items": items}, nil); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -150,37 +135,4 @@ func serve(ctx context.Context, h http.Handler) (url string, stop func(), err er
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: h}
 	go func() { _ = server.Serve(listener) }() // it ends with stop
 	return "http://" + listener.Addr().String(), func() { _ = server.Close() }, nil
-}
-
-func (b *bench) call(ctx context.Context, method, path string, body, into any) error {
-	var reader io.Reader
-	if body != nil {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		reader = bytes.NewReader(data)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, b.api+path, reader)
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Authorization", "Bearer "+b.key)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := b.http.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("%s %s answered %d: %.300s", method, path, response.StatusCode, data)
-	}
-	if into != nil {
-		return json.Unmarshal(data, into)
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/reports"
 	"github.com/groundwork-saas/groundwork/domain/schedules"
 	"github.com/groundwork-saas/groundwork/domain/upkeep"
 )
@@ -25,5 +26,6 @@ func Table() ([]schedules.Schedule, error) {
 			Name: "expire", Rule: hourly, Missed: schedules.CatchUp,
 			Job: func(schedules.Occurrence) jobs.Args { return upkeep.Expire{} },
 		},
+		reports.NightlySchedule(),
 	}, nil
 }

@@ -135,7 +135,9 @@ func (s *show) apply(ctx context.Context, dir string, c change) error {
 			told = time.Now()
 		}
 	})
-	s.say("  backfill: %d rows looked at, %d changed", done.Looked, done.Changed)
+	if err == nil {
+		s.say("  backfill: %d rows looked at, %d changed", done.Looked, done.Changed)
+	}
 	return err
 }
 

@@ -34,7 +34,7 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 16, "clients, each with a connection of its own")
 	flag.IntVar(&o.rate, "rate", 100, "requests a second, of all clients: reads by id, lists, changes and creates")
 	flag.DurationVar(&o.calm, "calm", 20*time.Second, "how long requests are counted before the first change, to compare with")
-	flag.DurationVar(&o.fillFor, "backfill-for", 20*time.Minute, "how long the backfill may take; then it is no success")
+	flag.DurationVar(&o.fillFor, "backfill-for", time.Hour, "how long the backfill may take; then it is no success")
 	flag.DurationVar(&o.most, "most", 500*time.Millisecond, "how long a request may take")
 	flag.StringVar(&o.out, "out", "", "a file for the table, beside the standard output")
 	flag.Parse()

@@ -21,12 +21,17 @@ func serve(ctx context.Context, cfg *settings, base *backend.Process) error {
 	p := process{cfg: *cfg, log: base.Log, registry: base.Registry, base: base.Backend, now: base.Now}
 	var parts []lifecycle.Component
 	var checks []ops.Check
+	closing, err := p.openReporting(ctx)
+	if err != nil {
+		return errors.Join(err, base.Component().Stop(ctx))
+	}
+	parts = append(parts, lifecycle.Component{Name: "connections of reports", Stop: func(context.Context) error { return closing() }})
 	if queues, _ := runner.Served(cfg.Queues); len(queues) > 0 { // Check has seen the error
 		engine, err := newEngine(ctx, p, queues)
 		if err != nil {
 			return errors.Join(err, base.Component().Stop(ctx))
 		}
-		parts, checks = engine.Components(), append(checks, engine.Check())
+		parts, checks = append(parts, engine.Components()...), append(checks, engine.Check())
 	}
 	if cfg.Intake {
 		receives, err := newIntake(ctx, p)

@@ -21,12 +21,16 @@ type settings struct {
 	WebhookAllow []string `env:"WEBHOOK_ALLOW" help:"Private host:port and CIDRs that webhooks and connectors may call; none by default. The API's must be the same."`
 	// SystemDatabaseURL is for what goes across tenants: claiming jobs and holding them.
 	SystemDatabaseURL config.Secret `env:"SYSTEM_DATABASE_URL" schemes:"postgres postgresql" help:"PostgreSQL, as the role groundwork_system, for claiming jobs; required where queues are served."`
+	// ReportingDatabaseURL is where the figures of reports are read.
+	ReportingDatabaseURL config.Secret `env:"REPORTING_DATABASE_URL" schemes:"postgres postgresql" help:"PostgreSQL, as the role groundwork_reporting, for reading the figures of reports, such as a replica; the worker's own database where it is not set."`
 	// JobLease is how long other workers leave a job alone whose worker says nothing.
 	JobLease time.Duration `env:"JOB_LEASE" default:"30s" min:"1s" max:"10m" help:"How long a job is left to a worker that says nothing; then another runs it."`
 	// TrashRetention is how long what was deleted can be restored.
 	TrashRetention time.Duration `env:"TRASH_RETENTION" default:"720h" min:"1h" help:"How long records that were deleted can be restored; then they are removed for good."`
 	// DeadJobsRetention is how long jobs that failed for good await a decision.
 	DeadJobsRetention time.Duration `env:"JOBS_DEAD_RETENTION" default:"720h" min:"1h" help:"How long jobs that failed for good can be looked at and retried."`
+	// ReportsRetention is how long reports are kept.
+	ReportsRetention time.Duration `env:"REPORTS_RETENTION" default:"17520h" min:"24h" help:"How long reports are kept; two years by default."`
 
 	intakeSettings
 }

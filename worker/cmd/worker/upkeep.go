@@ -33,6 +33,7 @@ func (p process) expiries(system *postgres.DB, engine *postgres.JobEngine) upkee
 		{Name: "refresh_tokens", Keep: day, Remove: expired.RefreshTokens},
 		{Name: "job_keys", Remove: engine.PruneKeys},
 		{Name: "dead_jobs", Keep: p.cfg.DeadJobsRetention, Remove: engine.PruneDead},
+		{Name: "reports", Keep: p.cfg.ReportsRetention, Remove: expired.Reports},
 		{Name: "imports", Keep: p.cfg.DeadJobsRetention, Remove: expired.Imports},
 		{Name: "job_effects", Keep: day, Remove: engine.PruneEffects},
 	}

@@ -30,6 +30,8 @@ type process struct {
 	registry prometheus.Registerer
 	base     *backend.Backend
 	now      func() time.Time
+	// reading finds the databases that reports read from.
+	reading postgres.Router
 }
 
 // newEngine wires the running of the queues' jobs.
@@ -56,7 +58,11 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine.E
 func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 	endpoints := postgres.NewWebhooks(p.base.Router, p.base.Sealer, e.Tenants)
 	endpoints.WhenDisabled(jobs.MailDisabled(e.Tenants))
-	mails, err := newNotices(p, endpoints)
+	reported, err := newReports(p, e.Tenants)
+	if err != nil {
+		return nil, err
+	}
+	mails, err := newNotices(p, endpoints, reported)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +75,7 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 		return nil, err
 	}
 	needs.Trash, needs.Expiries, needs.Notices = p.trash(), p.expiries(e.System, e.Desk), mails
+	needs.Reports = reported
 	needs.Webhooks = webhooks.NewCourier(endpoints, caller, p.now)
 	kept, err := p.fileService()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -144,4 +145,115 @@ func TestImport_of_orders_with_their_lines(t *testing.T) {
 		s.texts(t, "select extract(year from placed_at at time zone 'UTC') || ' ' || sum(total_cents) from orders group by extract(year from placed_at at time zone 'UTC') order by 1"))
 	r = s.run(t, request)
 	assert.Equal(t, transfers.ImportCounts{Rows: 830, Unchanged: 830}, r.ImportCounts)
+}
+
+func TestImport_of_a_workbook_and_of_lines_in_any_order(t *testing.T) {
+	t.Parallel()
+	s := newImportStand(t)
+	s.run(t, creating(s.upload(t, "c.csv", "code,name\nX,Anna\n")))
+	mapping := func(lines map[string]any) map[string]any {
+		lines["fields"] = map[string]any{"sku": "sku", "quantity": "quantity", "unit_price_cents": map[string]any{"value": "100"}}
+		return map[string]any{
+			"number": "number", "customer_id": map[string]any{"value": "X", "lookup": "customers.code"}, "currency": map[string]any{"value": "eur"}, "lines": lines,
+		}
+	}
+	data, err := os.ReadFile("../../../domain/transfers/testdata/excelize.xlsx")
+	require.NoError(t, err)
+	request := transfers.ImportRequest{
+		Resource: "orders", FileID: s.upload(t, "orders.xlsx", string(data)), Mode: resource.BulkCreate,
+		Mapping: mapping(map[string]any{"sheet": "lines", "key": "number"}),
+	}
+	r := s.run(t, request)
+	assert.Equal(t, transfers.ImportCounts{Rows: 2, Created: 2}, r.ImportCounts, "%v", r.Errors)
+	assert.Equal(t, []string{"A-1 CHAI 2 200", "A-2 TEA 1 100"}, s.texts(t,
+		"select number || ' ' || (lines::jsonb->0->>'sku') || ' ' || (lines::jsonb->0->>'quantity') || ' ' || total_cents from orders order by number"))
+
+	request.FileID = s.upload(t, "o.csv", "number\nB-1\nB-2\nB-3\n")
+	request.Mapping = mapping(map[string]any{
+		"file_id": s.upload(t, "l.csv", "of;sku;quantity\nB-9;LOST;1\nB-2;D;1\nB-1;A;1\n;NOBODY;1\nB-2;E;many\nB-1;B;2\nB-1;C;3\n").String(),
+		"key":     "of", "parent": "number",
+	})
+	r = s.run(t, request)
+	assert.Equal(t, transfers.ImportCounts{Rows: 5, Created: 1, Failed: 4}, r.ImportCounts)
+	var told []string
+	for _, e := range r.Errors {
+		told = append(told, fmt.Sprintf("%s %d %s %s %s", e.Part, e.Row, e.Column, e.Value, e.Code))
+	}
+	assert.Equal(t, []string{"lines 6 quantity many integer", " 4 lines  min", "lines 2   not_found", "lines 5 of  required"}, told)
+	assert.Equal(t, []string{"A,B,C"}, s.texts(t, `select (select string_agg(l->>'sku', ',' order by n) from jsonb_array_elements(lines::jsonb) with ordinality x (l, n))
+		from orders where number = 'B-1'`))
+	assert.Contains(t, s.read(t, r.ErrorsFileID), "B-2,3,lines.quantity,row 6 of lines: quantity is no number; write it as 1234")
+}
+
+func TestImport_that_is_cancelled_goes_on_by_another_job(t *testing.T) {
+	t.Parallel()
+	s := newImportStand(t)
+	text := "code,name\n"
+	for n := range 1200 {
+		text += fmt.Sprintf("C%d,Name\n", n)
+	}
+	first := s.ask(t, creating(s.upload(t, "c.csv", text)))
+	ctx, cancel := context.WithCancel(t.Context())
+	first.Report = func(jobs.Progress) { cancel() }
+	require.Error(t, s.handler.Run(ctx, first))
+	_, err := s.queue.CancelJob(t.Context(), s.scope, first.Job.ID, time.Now())
+	require.NoError(t, err)
+	id, err := s.asks.Resume(t.Context(), s.scope, first.Job.ID)
+	require.NoError(t, err)
+	second := s.job(t, id)
+	require.NoError(t, s.handler.Run(t.Context(), second))
+	assert.Equal(t, transfers.ImportCounts{Rows: 1200, Created: 1200}, resultOf(t, second).ImportCounts)
+	assert.Equal(t, []string{"1200"}, s.texts(t, "select count(*)::text from customers"))
+}
+
+func TestImport_whose_attempts_meet_keeps_each_row_once(t *testing.T) {
+	t.Parallel()
+	s := newImportStand(t)
+	text := "code,name\n"
+	for n := range 1700 {
+		text += fmt.Sprintf("C%d,Name\n", n)
+	}
+	run := s.ask(t, creating(s.upload(t, "c.csv", text)))
+	ended := make(chan error, 3)
+	for range 3 {
+		again := s.job(t, run.Job.ID)
+		go func() { ended <- s.handler.Run(t.Context(), again) }()
+	}
+	good := 0
+	for range 3 {
+		if err := <-ended; err == nil {
+			good++
+		} else {
+			require.ErrorIs(t, err, transfers.ErrImportMoved)
+		}
+	}
+	assert.Positive(t, good)
+	assert.Equal(t, []string{"1700"}, s.texts(t, "select count(*)::text from customers"))
+}
+
+func TestImport_of_what_is_no_table(t *testing.T) {
+	t.Parallel()
+	s := newImportStand(t)
+	for text, want := range map[string]string{
+		"a,a\n1,2\n":                         "import.columns: The columns 1 and 2 of the file are both named \"a\"",
+		"\n\n":                               "import.empty",
+		"x,y\n1,2\n":                         "import.columns: No column is named as a field of a customer is",
+		"code,na\xffme\n":                    "import.columns: The first row of the file, which names the columns, is not in the encoding",
+		strings.Repeat("code,", 5000) + "\n": "has more than 1000 columns",
+	} {
+		run := s.ask(t, creating(s.upload(t, "x.csv", text)))
+		err := s.handler.Run(t.Context(), run)
+		require.ErrorContains(t, err, want)
+		state, _ := jobs.Decide(s.handler.Kind, err, 1, 10, time.Now())
+		assert.Equal(t, jobs.Dead, state, want)
+	}
+	request := creating(s.upload(t, "x.csv", "code,name\nA,B\n"))
+	request.Mapping = map[string]any{"name": "Nom"}
+	require.ErrorContains(t, s.handler.Run(t.Context(), s.ask(t, request)), `names the column "Nom", which the file does not have; its columns are: code, name.`)
+
+	broken := creating(s.upload(t, "x.csv", "code,name\nA,Anna\nB,\""+strings.Repeat("x,y\n", 300_000)))
+	r := s.run(t, broken)
+	assert.True(t, r.Incomplete)
+	assert.Equal(t, transfers.ImportCounts{Rows: 2, Created: 1, Failed: 1}, r.ImportCounts)
+	assert.Equal(t, "import.row_too_long", r.Errors[0].Code)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/notices"
+	"github.com/groundwork-saas/groundwork/domain/reports"
 	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/domain/upkeep"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
@@ -28,6 +29,8 @@ type Needs struct {
 	// Processor and Events are what was received by webhook.
 	Processor *inbound.Processor
 	Events    *inbound.Events
+	// Reports makes what is reported each night.
+	Reports *reports.Service
 	// Exports makes files of records.
 	Exports *transfers.Exporter
 	// Imports brings records in from files.
@@ -52,6 +55,7 @@ func Handlers(needs Needs) []jobs.Handler {
 		Backfill(needs.Backfills, needs.Now),
 	}
 	handlers = append(handlers, webhookHandlers(needs.Webhooks)...)
+	handlers = append(handlers, reportHandlers(needs.Reports)...)
 	if needs.Notices != nil {
 		handlers = append(handlers, Mail(needs.Notices)...)
 	}

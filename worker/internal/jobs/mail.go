@@ -21,6 +21,7 @@ func Mail(n *notices.Service) []jobs.Handler {
 		jobs.Handle(n.Invitation),
 		jobs.Handle(n.APIKeyCreated),
 		jobs.Handle(n.WebhookDisabled),
+		jobs.Handle(n.Report),
 		jobs.Handle(n.ExportReady),
 	}
 }
@@ -38,9 +39,14 @@ type Outbox struct{ Sender *mail.Sender }
 
 // Send hands a mail to the server.
 func (o Outbox) Send(ctx context.Context, m notices.Mail) error {
+	files := make([]mail.Attachment, len(m.Files))
+	for i, f := range m.Files {
+		files[i] = mail.Attachment(f)
+	}
 	err := o.Sender.Send(ctx, mail.Message{
 		To:      mail.Address{Name: m.Name, Email: m.Email},
 		Subject: m.Subject, Text: m.Text, HTML: m.HTML, Key: m.Key, Date: m.Date,
+		Attachments: files,
 	})
 	if mail.IsPermanent(err) {
 		return jobs.Permanent(err)

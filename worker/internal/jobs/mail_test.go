@@ -20,6 +20,7 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/notices"
+	"github.com/groundwork-saas/groundwork/domain/reports"
 	"github.com/groundwork-saas/groundwork/domain/sessions"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 	"github.com/groundwork-saas/groundwork/domain/users"
@@ -28,6 +29,7 @@ import (
 	"github.com/groundwork-saas/groundwork/platform/passwords"
 	"github.com/groundwork-saas/groundwork/platform/secrets"
 	"github.com/groundwork-saas/groundwork/platform/validate"
+	"github.com/groundwork-saas/groundwork/store/backend/printer"
 	"github.com/groundwork-saas/groundwork/store/postgres"
 	"github.com/groundwork-saas/groundwork/store/storetest"
 	workerjobs "github.com/groundwork-saas/groundwork/worker/internal/jobs"
@@ -48,7 +50,9 @@ type office struct {
 	ledger   jobs.Effects
 	handlers map[string]jobs.Handler
 	queue    *postgres.Jobs
-	client   sessions.Client
+	// reporting is what reports are made with.
+	reporting reports.Needs
+	client    sessions.Client
 }
 
 // hasher is the platform's, fast.
@@ -102,8 +106,19 @@ func newOffice(tb testing.TB) *office {
 	o.ledger = o.queue
 	sender, err := mail.NewSender(mail.Config{URL: o.sink.SMTPURL(), From: mail.Address{Name: "Groundwork", Email: "no-reply@example.com"}, AllowPlain: true})
 	require.NoError(tb, err)
+	tables := postgres.NewReports(postgres.Shared{DB: worker})
+	o.reporting = reports.Needs{
+		Kinds: reports.Kinds(postgres.NewSales(postgres.Shared{DB: worker})), Store: tables, Schedules: tables,
+		Directory: postgres.NewIdentity(worker), Queue: o.queue, Printer: printer.Printer{}, Validate: check, Now: now,
+	}
+	reported, err := reports.NewService(o.reporting)
+	require.NoError(tb, err)
+	for _, handler := range workerjobs.Handlers(workerjobs.Needs{Reports: reported}) {
+		o.handlers[handler.Kind.Name] = handler
+	}
 	service, err := notices.NewService(notices.Needs{
-		Store: postgres.NewIdentity(worker), Sender: workerjobs.Outbox{Sender: sender}, Secrets: secret, Now: now,
+		Reports: reported,
+		Store:   postgres.NewIdentity(worker), Sender: workerjobs.Outbox{Sender: sender}, Secrets: secret, Now: now,
 		// Mails read endpoints without their secrets: nothing is opened.
 		Endpoints: postgres.NewWebhooks(postgres.Shared{DB: worker}, nil, o.queue),
 		Product:   notices.Product{Name: "Groundwork", URL: "https://app.example.com/"},
