@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -116,12 +117,12 @@ func (d *Database) startPgbouncer(tb testing.TB, program string, files map[strin
 			tb.Fatal(err)
 		}
 	}
-	args := []string{"-q", "pgbouncer.ini"}
-	if os.Geteuid() == 0 {
-		args = append([]string{"-u", "nobody"}, args...)
-	}
-	cmd := exec.CommandContext(tb.Context(), program, args...)
+	cmd := exec.CommandContext(tb.Context(), program, "-q", "pgbouncer.ini")
 	cmd.Dir = dir
+	if os.Geteuid() == 0 {
+		// Not by its own -u: a process that gives root up by itself is no longer ended with its parent.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody(tb)}
+	}
 	running, err := proc.Start(cmd, proc.Options{DeathSignal: syscall.SIGKILL})
 	if err != nil {
 		tb.Fatalf("start pgbouncer: %v", err)
@@ -130,4 +131,22 @@ func (d *Database) startPgbouncer(tb testing.TB, program string, files map[strin
 		// It is told to go at once; that it was is its error.
 		_ = running.Stop(tb.Context(), proc.Step{Signal: syscall.SIGKILL, Wait: 10 * time.Second})
 	})
+}
+
+// nobody is the user with the fewest rights.
+func nobody(tb testing.TB) *syscall.Credential {
+	tb.Helper()
+	found, err := user.Lookup("nobody")
+	if err != nil {
+		tb.Fatalf("pgbouncer refuses to be root: %v", err)
+	}
+	ids := make([]uint32, 2)
+	for i, text := range []string{found.Uid, found.Gid} {
+		id, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			tb.Fatalf("read the ids of nobody: %v", err)
+		}
+		ids[i] = uint32(id)
+	}
+	return &syscall.Credential{Uid: ids[0], Gid: ids[1], Groups: []uint32{ids[1]}}
 }
