@@ -58,7 +58,7 @@ func (s *settings) link(body any, answer Answer, at *url.URL, ask connectors.Ask
 		if !found || value == nil || value == false {
 			return "", nil
 		}
-		isText := false
+		var isText bool
 		if text, isText = value.(string); !isText {
 			return "", permanent("what stands at " + s.next + " is no link; check the setting next")
 		}

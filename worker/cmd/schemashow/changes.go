@@ -155,7 +155,7 @@ func (s *show) report(ctx context.Context) error {
 			err = sleep(ctx, time.Second)
 		}
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("report: %w", err)

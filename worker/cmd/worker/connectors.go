@@ -8,7 +8,7 @@ import (
 )
 
 // connectors is what keeps records in step with those of other programs.
-func (p process) connectors() (*connectors.Runner, error) {
+func (p *process) connectors() (*connectors.Runner, error) {
 	fetcher, err := backend.NewFetcher(p.cfg.WebhookAllow, p.cfg.Environment)
 	if err != nil {
 		return nil, err

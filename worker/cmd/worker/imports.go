@@ -10,12 +10,12 @@ import (
 )
 
 // imports is what brings records of every resource in from files.
-func (p process) imports(kept *files.Service) *transfers.Imports {
+func (p *process) imports(kept *files.Service) *transfers.Imports {
 	return transfers.NewImports(transfers.ImportNeeds{Resources: p.resources(), Files: kept, Store: postgres.NewImports(p.base.Router)})
 }
 
 // resources are the services of every resource.
-func (p process) resources() []*resource.Service {
+func (p *process) resources() []*resource.Service {
 	records := resource.Dependencies{
 		Store: postgres.NewResources(p.base.Router), History: postgres.NewAudit(p.base.Router), Validator: validate.New(), Now: p.now,
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // needs are what the handlers of jobs stand on; tenants takes the jobs that they enqueue.
-func (p process) needs(tenants *postgres.Jobs) (jobs.Needs, error) {
+func (p *process) needs(tenants *postgres.Jobs) (jobs.Needs, error) {
 	handlers, err := jobs.InboundHandlers(resource.NewService(orders.Definition(), resource.Dependencies{
 		Store: postgres.NewResources(p.base.Router), History: postgres.NewAudit(p.base.Router), Validator: validate.New(), Now: p.now,
 	}))
@@ -34,7 +34,7 @@ func (p process) needs(tenants *postgres.Jobs) (jobs.Needs, error) {
 }
 
 // newIntake wires the intake of webhooks.
-func newIntake(ctx context.Context, p process) ([]lifecycle.Component, error) {
+func newIntake(ctx context.Context, p *process) ([]lifecycle.Component, error) {
 	limiting, err := p.base.Limiter(p.registry, p.now)
 	if err != nil {
 		return nil, err

@@ -51,7 +51,7 @@ func (m mailSettings) config(from mail.Address, environment config.Environment) 
 }
 
 // newNotices wires the mails; nil where there is no mail server.
-func newNotices(p process, endpoints notices.EndpointStore, reported notices.ReportWriter) (*notices.Service, error) {
+func newNotices(p *process, endpoints notices.EndpointStore, reported notices.ReportWriter) (*notices.Service, error) {
 	m := p.cfg.mailSettings
 	if m.SMTPURL.Reveal() == "" {
 		p.log.Warn("SMTP_URL is not set: mails wait until a worker has a mail server")

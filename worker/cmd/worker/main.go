@@ -18,7 +18,7 @@ func main() {
 }
 
 func serve(ctx context.Context, cfg *settings, base *backend.Process) error {
-	p := process{cfg: *cfg, log: base.Log, registry: base.Registry, base: base.Backend, now: base.Now}
+	p := &process{cfg: *cfg, log: base.Log, registry: base.Registry, base: base.Backend, now: base.Now}
 	var parts []lifecycle.Component
 	var checks []ops.Check
 	closing, err := p.openReporting(ctx)

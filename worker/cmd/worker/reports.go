@@ -16,7 +16,7 @@ import (
 const reportingConnections = 6
 
 // newReports wires the making of reports; queue takes the jobs that follow.
-func newReports(p process, queue *postgres.Jobs) (*reports.Service, error) {
+func newReports(p *process, queue *postgres.Jobs) (*reports.Service, error) {
 	store := postgres.NewReports(p.base.Router)
 	return reports.NewService(reports.Needs{
 		Kinds: reports.Kinds(postgres.NewSales(p.reading)), Store: store, Schedules: store, Directory: postgres.NewIdentity(p.base.DB),

@@ -11,7 +11,7 @@ import (
 )
 
 // trash is what purges records of every resource.
-func (p process) trash() upkeep.Trash {
+func (p *process) trash() upkeep.Trash {
 	records := resource.Dependencies{
 		Store: postgres.NewResources(p.base.Router), History: postgres.NewAudit(p.base.Router), Validator: validate.New(), Now: p.now,
 	}
@@ -24,7 +24,7 @@ func (p process) trash() upkeep.Trash {
 
 // expiries are what expires. Of a session it can be seen for a month that it has ended; what a job did is known for as
 // long as the job may be retried by hand.
-func (p process) expiries(system *postgres.DB, engine *postgres.JobEngine) upkeep.Expiries {
+func (p *process) expiries(system *postgres.DB, engine *postgres.JobEngine) upkeep.Expiries {
 	const day = 24 * time.Hour
 	expired := postgres.NewExpired(system)
 	return upkeep.Expiries{

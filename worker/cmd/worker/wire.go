@@ -35,7 +35,7 @@ type process struct {
 }
 
 // newEngine wires the running of the queues' jobs.
-func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine.Engine, error) {
+func newEngine(ctx context.Context, p *process, queues []runner.Queue) (*engine.Engine, error) {
 	e, err := engine.Open(ctx, engine.Config{
 		SystemURL: p.cfg.SystemDatabaseURL.Reveal(), RedisURL: p.cfg.RedisURL.Reveal(), Router: p.base.Router, Queues: queues,
 		Lease: p.cfg.JobLease, Log: p.log, Registry: p.registry, Now: p.now,
@@ -55,7 +55,7 @@ func newEngine(ctx context.Context, p process, queues []runner.Queue) (*engine.E
 }
 
 // handlers are those of all kinds that this process has what they need for.
-func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
+func (p *process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 	endpoints := postgres.NewWebhooks(p.base.Router, p.base.Sealer, e.Tenants)
 	endpoints.WhenDisabled(jobs.MailDisabled(e.Tenants))
 	reported, err := newReports(p, e.Tenants)
@@ -97,7 +97,7 @@ func (p process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 }
 
 // fileService is what jobs read files by, and keep those that they make.
-func (p process) fileService() (*files.Service, error) {
+func (p *process) fileService() (*files.Service, error) {
 	contents, err := blobs.Open(p.cfg.Files)
 	if err != nil {
 		return nil, err

@@ -65,6 +65,7 @@ func TestConnector_pages_in_every_way(t *testing.T) {
 	}
 }
 
+//nolint:paralleltest,tparallel // they share an organization, one after the other
 func TestConnector_asks_for_no_more_than_has_changed(t *testing.T) {
 	t.Parallel()
 	s := newConnectorStand(t)

@@ -40,7 +40,7 @@ type importStand struct {
 	progress []jobs.Progress
 }
 
-func newImportStand(t testing.TB) *importStand {
+func newImportStand(t *testing.T) *importStand {
 	t.Helper()
 	s := &importStand{Stack: storetest.New(t)}
 	contents, err := blobs.NewFolder(t.TempDir())
@@ -72,7 +72,7 @@ func newImportStand(t testing.TB) *importStand {
 }
 
 // upload keeps a file.
-func (s *importStand) upload(t testing.TB, name, text string) tenancy.ID {
+func (s *importStand) upload(t *testing.T, name, text string) tenancy.ID {
 	t.Helper()
 	f, err := s.files.Upload(t.Context(), s.scope, strings.NewReader(text), files.Input{Name: name})
 	require.NoError(t, err)
@@ -80,14 +80,14 @@ func (s *importStand) upload(t testing.TB, name, text string) tenancy.ID {
 }
 
 // ask has an import enqueued and returns its job.
-func (s *importStand) ask(t testing.TB, request transfers.ImportRequest) *jobs.Run {
+func (s *importStand) ask(t *testing.T, request transfers.ImportRequest) *jobs.Run {
 	t.Helper()
 	id, err := s.asks.Start(t.Context(), s.scope, request)
 	require.NoError(t, err)
 	return s.job(t, id)
 }
 
-func (s *importStand) job(t testing.TB, id tenancy.ID) *jobs.Run {
+func (s *importStand) job(t *testing.T, id tenancy.ID) *jobs.Run {
 	t.Helper()
 	job, err := s.queue.FindJob(t.Context(), s.scope, id)
 	require.NoError(t, err)
@@ -103,14 +103,14 @@ func (s *importStand) job(t testing.TB, id tenancy.ID) *jobs.Run {
 }
 
 // run asks for an import and runs it to its end.
-func (s *importStand) run(t testing.TB, request transfers.ImportRequest) transfers.ImportResult {
+func (s *importStand) run(t *testing.T, request transfers.ImportRequest) transfers.ImportResult {
 	t.Helper()
 	run := s.ask(t, request)
 	require.NoError(t, s.handler.Run(t.Context(), run))
 	return resultOf(t, run)
 }
 
-func resultOf(t testing.TB, run *jobs.Run) transfers.ImportResult {
+func resultOf(t *testing.T, run *jobs.Run) transfers.ImportResult {
 	t.Helper()
 	var result transfers.ImportResult
 	require.NoError(t, json.Unmarshal(run.Result(), &result))
@@ -118,7 +118,7 @@ func resultOf(t testing.TB, run *jobs.Run) transfers.ImportResult {
 }
 
 // read is the text of a file.
-func (s *importStand) read(t testing.TB, id *tenancy.ID) string {
+func (s *importStand) read(t *testing.T, id *tenancy.ID) string {
 	t.Helper()
 	require.NotNil(t, id)
 	f, err := s.files.Find(t.Context(), s.scope, *id)
@@ -132,7 +132,7 @@ func (s *importStand) read(t testing.TB, id *tenancy.ID) string {
 }
 
 // texts are the values of one column that a query answers.
-func (s *importStand) texts(t testing.TB, query string, args ...any) []string {
+func (s *importStand) texts(t *testing.T, query string, args ...any) []string {
 	t.Helper()
 	rows, err := s.Admin(t).Query(t.Context(), query, args...)
 	require.NoError(t, err)

@@ -21,6 +21,7 @@ func creating(file tenancy.ID) transfers.ImportRequest {
 	return transfers.ImportRequest{Resource: "customers", FileID: file, Mode: resource.BulkCreate}
 }
 
+//nolint:paralleltest,tparallel // they share an organization, one after the other
 func TestImport(t *testing.T) {
 	t.Parallel()
 	s := newImportStand(t)
@@ -121,8 +122,10 @@ func TestImport_of_orders_with_their_lines(t *testing.T) {
 	}
 	r := s.run(t, transfers.ImportRequest{
 		Resource: "customers", FileID: northwind("customers.csv"), Mode: resource.BulkUpsert, By: "code",
-		Mapping: map[string]any{"code": "customerID", "name": "companyName", "custom.city": "city",
-			"tags": []any{map[string]any{"column": "country", "case": "lower"}, map[string]any{"column": "contactTitle", "values": map[string]any{"Owner": "owner", "*": ""}}}},
+		Mapping: map[string]any{
+			"code": "customerID", "name": "companyName", "custom.city": "city",
+			"tags": []any{map[string]any{"column": "country", "case": "lower"}, map[string]any{"column": "contactTitle", "values": map[string]any{"Owner": "owner", "*": ""}}},
+		},
 	})
 	assert.Equal(t, transfers.ImportCounts{Rows: 91, Created: 91}, r.ImportCounts, "%v", r.Errors)
 	request := transfers.ImportRequest{
@@ -188,11 +191,12 @@ func TestImport_of_a_workbook_and_of_lines_in_any_order(t *testing.T) {
 func TestImport_that_is_cancelled_goes_on_by_another_job(t *testing.T) {
 	t.Parallel()
 	s := newImportStand(t)
-	text := "code,name\n"
+	var text strings.Builder
+	text.WriteString("code,name\n")
 	for n := range 1200 {
-		text += fmt.Sprintf("C%d,Name\n", n)
+		text.WriteString(fmt.Sprintf("C%d,Name\n", n))
 	}
-	first := s.ask(t, creating(s.upload(t, "c.csv", text)))
+	first := s.ask(t, creating(s.upload(t, "c.csv", text.String())))
 	ctx, cancel := context.WithCancel(t.Context())
 	first.Report = func(jobs.Progress) { cancel() }
 	require.Error(t, s.handler.Run(ctx, first))
@@ -209,11 +213,12 @@ func TestImport_that_is_cancelled_goes_on_by_another_job(t *testing.T) {
 func TestImport_whose_attempts_meet_keeps_each_row_once(t *testing.T) {
 	t.Parallel()
 	s := newImportStand(t)
-	text := "code,name\n"
+	var text strings.Builder
+	text.WriteString("code,name\n")
 	for n := range 1700 {
-		text += fmt.Sprintf("C%d,Name\n", n)
+		text.WriteString(fmt.Sprintf("C%d,Name\n", n))
 	}
-	run := s.ask(t, creating(s.upload(t, "c.csv", text)))
+	run := s.ask(t, creating(s.upload(t, "c.csv", text.String())))
 	ended := make(chan error, 3)
 	for range 3 {
 		again := s.job(t, run.Job.ID)
