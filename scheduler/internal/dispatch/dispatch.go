@@ -32,7 +32,7 @@ const (
 	// countEvery is how often jobs are counted.
 	countEvery = 15 * time.Second
 	// overdue is how long a job may be on its way from the list to its claim before it is handed over again.
-	overdue = 5 * time.Second
+	overdue = 3500 * time.Millisecond
 	// actWithin bounds one pick or sweep, so that a database or a Redis that hangs is noticed.
 	actWithin = 10 * time.Second
 	// backoffMost is the longest wait while PostgreSQL or Redis is away.
