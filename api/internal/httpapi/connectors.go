@@ -132,6 +132,5 @@ func (h connectorHandler) sync(c *Call) error {
 	if err != nil {
 		return err
 	}
-	c.SetHeader("Location", Base+"/jobs/"+done.ID.String())
-	return c.Answer(http.StatusAccepted, syncStarted{JobID: done.ID, Existed: done.Existed})
+	return answerAccepted(c, done.ID, syncStarted{JobID: done.ID, Existed: done.Existed})
 }

@@ -64,10 +64,16 @@ func (h importHandler) resume(c *Call) error {
 	return answerJob(c, job, err)
 }
 
+// answerJob answers with the job of an import or an export.
 func answerJob(c *Call, job tenancy.ID, err error) error {
 	if err != nil {
 		return err
 	}
+	return answerAccepted(c, job, transferStarted{JobID: job})
+}
+
+// answerAccepted answers that a job does what was asked, and where to see how it goes.
+func answerAccepted(c *Call, job tenancy.ID, body any) error {
 	c.SetHeader("Location", Base+"/jobs/"+job.String())
-	return c.Answer(http.StatusAccepted, transferStarted{JobID: job})
+	return c.Answer(http.StatusAccepted, body)
 }

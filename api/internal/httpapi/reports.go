@@ -108,8 +108,7 @@ func (h reportHandler) order(c *Call) error {
 
 // answerOrdered answers with the job that makes a report.
 func answerOrdered(c *Call, job tenancy.ID) error {
-	c.SetHeader("Location", Base+"/jobs/"+job.String())
-	return c.Answer(http.StatusAccepted, reportOrdered{JobID: job})
+	return answerAccepted(c, job, reportOrdered{JobID: job})
 }
 
 func (h reportHandler) find(c *Call) error {

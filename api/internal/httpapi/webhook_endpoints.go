@@ -212,6 +212,5 @@ func (h webhookEndpointHandler) replay(c *Call) error {
 	if err != nil {
 		return err
 	}
-	c.SetHeader("Location", Base+"/jobs/"+done.ID.String())
-	return c.Answer(http.StatusAccepted, replayStarted{JobID: done.ID})
+	return answerAccepted(c, done.ID, replayStarted{JobID: done.ID})
 }
