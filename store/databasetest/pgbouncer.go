@@ -58,10 +58,7 @@ func PgbouncerKeepsStatements(tb testing.TB) bool {
 // reached through it: the administrator and the migrator go past it. Without the program the test is skipped.
 func (d *Database) Through(tb testing.TB, pooler Pgbouncer) *Database {
 	tb.Helper()
-	program := pgbouncer()
-	if program == "" {
-		tb.Skip("there is no pgbouncer on this machine (apt-get install pgbouncer)")
-	}
+	requirePgbouncer(tb)
 	port, err := proc.FreePort(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
@@ -86,7 +83,7 @@ func (d *Database) Through(tb testing.TB, pooler Pgbouncer) *Database {
 	if PgbouncerKeepsStatements(tb) { // an older one does not know the setting
 		statements = fmt.Sprintf("max_prepared_statements=%d\n", pooler.Statements)
 	}
-	d.startPgbouncer(tb, program, map[string]string{
+	StartPgbouncer(tb, map[string]string{
 		"users.txt": users.String(),
 		"pgbouncer.ini": fmt.Sprintf("[databases]\n%s = host=%s port=%s\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=%d\nunix_socket_dir=\n"+
 			"auth_type=plain\nauth_file=users.txt\npool_mode=%s\ndefault_pool_size=%s\nmax_client_conn=200\n"+
@@ -103,8 +100,21 @@ func (d *Database) Through(tb testing.TB, pooler Pgbouncer) *Database {
 	return &through
 }
 
-func (d *Database) startPgbouncer(tb testing.TB, program string, files map[string]string) {
+// requirePgbouncer returns the program; without it the test is skipped.
+func requirePgbouncer(tb testing.TB) string {
 	tb.Helper()
+	program := pgbouncer()
+	if program == "" {
+		tb.Skip("there is no pgbouncer on this machine (apt-get install pgbouncer)")
+	}
+	return program
+}
+
+// StartPgbouncer starts a real pgbouncer, which ends with the test, in a folder with files, of which pgbouncer.ini is its
+// configuration. It does not wait until it answers. Without the program the test is skipped.
+func StartPgbouncer(tb testing.TB, files map[string]string) {
+	tb.Helper()
+	program := requirePgbouncer(tb)
 	dir := tb.TempDir()
 	// pgbouncer refuses to be root, and must read its files as somebody else then; they hold passwords of this test only.
 	for _, folder := range []string{filepath.Dir(dir), dir} {
@@ -117,7 +127,7 @@ func (d *Database) startPgbouncer(tb testing.TB, program string, files map[strin
 			tb.Fatal(err)
 		}
 	}
-	cmd := exec.CommandContext(tb.Context(), program, "-q", "pgbouncer.ini")
+	cmd := exec.CommandContext(tb.Context(), program, "-q", "pgbouncer.ini") //nolint:gosec // found above
 	cmd.Dir = dir
 	if os.Geteuid() == 0 {
 		// Not by its own -u: a process that gives root up by itself is no longer ended with its parent.

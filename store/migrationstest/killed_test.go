@@ -17,6 +17,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/migrations"
 	"github.com/groundwork-saas/groundwork/platform/devstack/proc"
+	"github.com/groundwork-saas/groundwork/store/databasetest"
 )
 
 // A migrator that is killed while it builds an index leaves an invalid one behind, and its lock is given up though its
@@ -80,39 +81,18 @@ func TestUp_cuts_short_what_keeps_others_waiting(t *testing.T) {
 // Behind a pooler that hands connections over by the transaction the migration lock would keep nobody out.
 func TestUp_refuses_a_pooler_in_transaction_mode(t *testing.T) {
 	t.Parallel()
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		program = "/usr/sbin/pgbouncer"
-	}
-	if _, err := os.Stat(program); err != nil {
-		t.Skip("there is no pgbouncer on this machine")
-	}
 	address := newDatabase(t)
 	through := func(mode string) string {
-		dir := t.TempDir()
-		require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
-		require.NoError(t, os.Chmod(dir, 0o755))
 		port, err := proc.FreePort(t.Context())
 		require.NoError(t, err)
 		u, err := url.Parse(address)
 		require.NoError(t, err)
 		quoted := strings.NewReplacer(`"`, `""`).Replace(password)
-		write := func(name, text string) string {
-			path := filepath.Join(dir, name)
-			require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-			return path
-		}
-		users := write("users.txt", fmt.Sprintf("\"groundwork_migrator\" \"%s\"\n", quoted))
-		ini := write("pgbouncer.ini", fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=%d\nunix_socket_dir=\n"+
-			"auth_type=plain\nauth_file=%s\npool_mode=%s\nignore_startup_parameters=extra_float_digits,timezone\n", u.Hostname(), u.Port(), port, users, mode))
-		args := []string{"-q", ini}
-		if os.Geteuid() == 0 {
-			args = append([]string{"-u", "nobody"}, args...)
-		}
-		cmd := exec.CommandContext(t.Context(), program, args...)
-		running, err := proc.Start(cmd, proc.Options{DeathSignal: syscall.SIGKILL})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = running.Stop(t.Context(), proc.Step{Signal: syscall.SIGKILL, Wait: 10 * time.Second}) })
+		databasetest.StartPgbouncer(t, map[string]string{
+			"users.txt": fmt.Sprintf("\"groundwork_migrator\" \"%s\"\n", quoted),
+			"pgbouncer.ini": fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=%d\nunix_socket_dir=\n"+
+				"auth_type=plain\nauth_file=users.txt\npool_mode=%s\nignore_startup_parameters=extra_float_digits,timezone\n", u.Hostname(), u.Port(), port, mode),
+		})
 		u.Host = proc.Local(port)
 		made := as(t, u.String(), "groundwork_migrator")
 		require.Eventually(t, func() bool {
