@@ -81,12 +81,12 @@ func settle(tx *gorm.DB, hold string, outcomes []jobs.Outcome, more ...any) ([]b
 	if err != nil {
 		return nil, err
 	}
-	query := settleSucceeded(hold)
+	statement := settleSucceeded
 	if slices.ContainsFunc(outcomes, func(o jobs.Outcome) bool { return o.State != jobs.Succeeded }) {
-		query = settleJobs(hold)
+		statement = settleJobs
 	}
 	args := append([]any{c.tenants, c.ids, c.numbers, c.states, c.runAt, c.results, c.errors, c.stacks}, more...)
-	settled, err := all(tx, func(row scanner) (n int, err error) { return n, row.Scan(&n) }, query, args...)
+	settled, err := all(tx, func(row scanner) (n int, err error) { return n, row.Scan(&n) }, statement(hold), args...)
 	if err != nil {
 		return nil, fmt.Errorf("settle jobs: %w", err)
 	}
