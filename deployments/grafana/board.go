@@ -12,8 +12,15 @@ type board struct {
 	// uid is its file's name and its address in Grafana.
 	uid, title, about string
 	rows              []row
-	// asks are text fields above the panels, by the name that queries have for them.
-	asks []string
+	// asks are text fields above the panels.
+	asks []field
+}
+
+// field is a text field above the panels, whose text stands in queries for $name.
+type field struct {
+	name string
+	// example is a question in LogQL: each line that answers it has, under the same name, a text that could be typed.
+	example string
 }
 
 // row is a heading with panels below it.
@@ -77,8 +84,8 @@ func (b board) document() ([]byte, error) {
 		y += tallest
 	}
 	asks := []any{}
-	for _, name := range b.asks {
-		asks = append(asks, map[string]any{"name": name, "label": strings.ReplaceAll(name, "_", " "), "type": "textbox", "query": ""})
+	for _, f := range b.asks {
+		asks = append(asks, map[string]any{"name": f.name, "label": strings.ReplaceAll(f.name, "_", " "), "type": "textbox", "query": ""})
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
@@ -114,7 +121,12 @@ func (p panel) document(id, x, y int) map[string]any {
 		target := map[string]any{
 			"refId": string(rune('A' + i)), "datasource": source, "expr": question.expr, "legendFormat": question.legend,
 		}
-		if p.kind == "table" {
+		switch {
+		case question.logs && p.kind == "table":
+			target["queryType"] = "instant"
+		case question.logs:
+			target["queryType"] = "range"
+		case p.kind == "table":
 			target["instant"], target["format"], target["range"] = true, "table", false
 		}
 		targets = append(targets, target)
