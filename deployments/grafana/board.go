@@ -56,9 +56,17 @@ type panel struct {
 type query struct {
 	expr, legend string
 	logs         bool
+	// unit is its own, where it differs from the panel's.
+	unit string
 }
 
 func q(expr, legend string) query { return query{expr: expr, legend: legend} }
+
+// in gives a question a unit of its own.
+func (q query) in(unit string) query {
+	q.unit = unit
+	return q
+}
 
 func logQL(expr string) query { return query{expr: expr, logs: true} }
 
@@ -113,7 +121,7 @@ func (p panel) height() int {
 
 func (p panel) document(id, x, y int) map[string]any {
 	source := map[string]string{"type": "prometheus", "uid": "prometheus"}
-	targets := []any{}
+	targets, overrides := []any{}, []any{}
 	for i, question := range p.queries {
 		if question.logs {
 			source = map[string]string{"type": "loki", "uid": "loki"}
@@ -130,6 +138,12 @@ func (p panel) document(id, x, y int) map[string]any {
 			target["instant"], target["format"], target["range"] = true, "table", false
 		}
 		targets = append(targets, target)
+		if question.unit != "" {
+			overrides = append(overrides, map[string]any{
+				"matcher":    map[string]string{"id": "byFrameRefID", "options": string(rune('A' + i))},
+				"properties": []any{map[string]string{"id": "unit", "value": question.unit}},
+			})
+		}
 	}
 	kind := p.kind
 	if kind == "" {
@@ -145,7 +159,7 @@ func (p panel) document(id, x, y int) map[string]any {
 	return map[string]any{
 		"id": id, "type": kind, "title": p.title, "description": p.about, "datasource": source, "targets": targets,
 		"gridPos":     map[string]int{"x": x, "y": y, "w": p.width, "h": p.height()},
-		"fieldConfig": map[string]any{"defaults": map[string]any{"unit": p.unit, "custom": custom}, "overrides": []any{}},
+		"fieldConfig": map[string]any{"defaults": map[string]any{"unit": p.unit, "custom": custom}, "overrides": overrides},
 		"options":     p.options(kind),
 	}
 }
