@@ -27,8 +27,8 @@ func tenantsBoard() board {
 				{title: "Jobs that died", kind: "table", width: third, mayBeEmpty: true, queries: []query{logQL(`topk(20, sum by (tenant, kind) (count_over_time({process="worker"} | json | message = "job" | state = "dead" [$__range])))`)}},
 			}},
 			{"One organization, and one request with its jobs: type the id above", []panel{
-				{title: "Lines of the organization", kind: "logs", width: half, queries: []query{logQL(`{process=~".+"} |= "$tenant" | json | tenant = "$tenant"`)}},
-				{title: "Lines of the request", kind: "logs", width: half, queries: []query{logQL(`{process=~".+"} |= "$request_id" | json | request_id = "$request_id"`)}},
+				{title: "Lines of the organization", kind: "logs", width: half, queries: []query{logQL(`{process=~".+"} |= "$tenant" | json | tenant = "$tenant" | tenant != ""`)}},
+				{title: "Lines of the request", kind: "logs", width: half, queries: []query{logQL(`{process=~".+"} |= "$request_id" | json | request_id = "$request_id" | request_id != ""`)}},
 			}},
 		},
 	}
