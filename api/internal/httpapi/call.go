@@ -217,12 +217,9 @@ func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + 
 
 // NotModified answers 304 and is true where If-None-Match names this version.
 func (c *Call) NotModified(version int64) bool {
-	for tag := range strings.SplitSeq(c.gin.GetHeader("If-None-Match"), ",") {
-		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
-		if tag == "*" || tag == etag(version) {
-			c.answer.status, c.answer.body = http.StatusNotModified, nil
-			return true
-		}
+	if !namesTag(c.Header("If-None-Match"), etag(version)) {
+		return false
 	}
-	return false
+	c.answer.status, c.answer.body = http.StatusNotModified, nil
+	return true
 }
