@@ -58,9 +58,6 @@ func (c *Call) Context() context.Context { return c.ctx }
 // RequestID names the request in logs, audit and errors.
 func (c *Call) RequestID() string { return c.Scope.RequestID }
 
-// Param returns a path parameter.
-func (c *Call) Param(name string) string { return c.gin.Param(name) }
-
 // ID returns a path parameter that is an id.
 func (c *Call) ID(name string) (tenancy.ID, error) {
 	id, err := tenancy.ParseID(c.gin.Param(name))
