@@ -346,14 +346,8 @@ func (p *processes) startCaddy(ctx context.Context, caddy string) error {
 	if err := p.awaitReady(ctx, "caddy", "http://"+proc.Local(admin)+"/config/admin"); err != nil {
 		return err
 	}
-	isUp := func() bool { // it makes its certificates first
-		c, err := newClient(p)
-		if err == nil {
-			_, err = c.send(ctx, call{method: http.MethodGet, url: p.origin() + "/healthz", want: http.StatusOK})
-		}
-		return err == nil
-	}
-	if !proc.Poll(ctx, startPatience, isUp) {
+	// It makes its certificates first.
+	if !proc.Poll(ctx, startPatience, func() bool { return isUp(ctx, p) }) {
 		return errors.New("the API is not reached through the balancer; see caddy.log")
 	}
 	return nil
