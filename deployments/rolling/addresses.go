@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // tellsCallersApart sees that the limit of a caller's address counts callers, and not the balancer, through which all of
@@ -26,15 +28,15 @@ func tellsCallersApart(ctx context.Context, s site) error {
 		if sent == most {
 			return fmt.Errorf("a caller without a credential sent %d requests and was not refused", most)
 		}
-		if status, err = flooder.ask(ctx, ""); err != nil {
+		if status, err = ask(ctx, flooder, nil); err != nil {
 			return err
 		}
 	}
-	forged, err := flooder.ask(ctx, "192.0.2.7")
+	forged, err := ask(ctx, flooder, map[string]string{"X-Forwarded-For": "192.0.2.7"})
 	if err != nil {
 		return err
 	}
-	apart, err := other.ask(ctx, "")
+	apart, err := ask(ctx, other, nil)
 	if err != nil {
 		return err
 	}
@@ -46,31 +48,24 @@ func tellsCallersApart(ctx context.Context, s site) error {
 }
 
 // callerAt is a client that comes from an address of this machine.
-func callerAt(s site, address netip.Addr) (*client, error) {
+func callerAt(s site, address netip.Addr) (*client.Client, error) {
 	c, err := newClient(s)
 	if err != nil {
 		return nil, err
 	}
-	transport, isOurs := c.http.Transport.(*http.Transport)
+	from, isOurs := c.HTTP.Transport.(once)
 	if !isOurs {
 		return nil, errors.New("the client has another transport than was made for it")
 	}
-	transport.DialContext = (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, 0))}).DialContext
+	from.transport.DialContext = (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, 0))}).DialContext
 	return c, nil
 }
 
 // ask sends a request without a credential, and returns the status of its answer.
-func (c *client) ask(ctx context.Context, forwardedFor string) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.origin+"/api/v1/customers", http.NoBody)
-	if err != nil {
-		return 0, err
+func ask(ctx context.Context, c *client.Client, header map[string]string) (int, error) {
+	answer, err := c.Ask(ctx, client.Call{Method: http.MethodGet, Path: "/customers", Header: header})
+	if answer.Status != 0 {
+		return answer.Status, nil
 	}
-	if forwardedFor != "" {
-		request.Header.Set("X-Forwarded-For", forwardedFor)
-	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	return response.StatusCode, response.Body.Close()
+	return 0, err
 }
