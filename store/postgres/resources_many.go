@@ -61,9 +61,6 @@ func inOrder(tx *gorm.DB) *gorm.DB {
 	return tx.Order(clause.OrderByColumn{Column: clause.Column{Table: clause.CurrentTable, Name: "id"}})
 }
 
-// insertAtOnce is how many rows one INSERT holds: few enough for PostgreSQL's 65,535 parameters.
-const insertAtOnce = 250
-
 // WriteRecords writes new and changed records and what is told of them, in one round trip. New ones are written in the
 // order of their unique values, so that of two who write some of the same the one waits for the other and never both.
 func (s *Resources) WriteRecords(
@@ -75,8 +72,8 @@ func (s *Resources) WriteRecords(
 	}
 	err = db.InTx(ctx, scope, func(ctx context.Context) error {
 		tx := db.Scoped(ctx, scope)
-		for rows := range slices.Chunk(inUniqueOrder(d, inserted), insertAtOnce) {
-			if err := DeferCreate(tx, d.ListOf(rows)); err != nil {
+		if len(inserted) > 0 {
+			if err := deferInserts(tx, scope, d, inUniqueOrder(d, inserted)); err != nil {
 				return err
 			}
 		}
