@@ -48,30 +48,33 @@ func (s *Resources) FindRecords(
 	return d.Entities(rows), nil
 }
 
-// findSQL is a statement that looks each value of an array up by itself, by the field's index. Whatever the statistics
-// say, that is as quick in a table that has just begun to grow as in a large one: a plan that reads the tenant's rows and
-// compares each with all values would be kept for as long as nobody has counted the rows again.
+// findSQL is a statement that looks each value of an array up by itself, by the index that makes the field unique. It
+// must do so whatever the statistics say: a table may be empty when the plan is made and have a million rows before
+// anybody counts them. A value that is asked for as a range and in its order is found by the index that has the order;
+// any other plan would have to sort.
 func findSQL(tx *gorm.DB, d *resource.Definition, f *resource.Field, how resource.Finding) (string, error) {
 	st := &gorm.Statement{DB: tx}
 	if err := st.Parse(d.New()); err != nil {
 		return "", err //nolint:wrapcheck // gorm's error names the model
 	}
 	columns := func(of string) string { return of + `."` + strings.Join(st.Schema.DBNames, `", `+of+`."`) + `"` }
+	// lookUp is the one live record whose column is as wanted.
+	lookUp := func(targets, column, wanted string) string {
+		return " CROSS JOIN LATERAL (SELECT " + targets + " FROM " + d.Plural + " t WHERE t.tenant_id = $2 AND t." + column + " >= " + wanted +
+			" AND t." + column + " <= " + wanted + " AND t.deleted_at IS NULL ORDER BY t." + column + " LIMIT 1"
+	}
 	name := quoted(f.Name)
-	from := " FROM unnest($1::" + columnTypes[f.Kind] + "[]) AS w (v) CROSS JOIN LATERAL (SELECT "
-	// OFFSET 0 keeps PostgreSQL from making another join of it.
-	where := " FROM " + d.Plural + " t WHERE t.tenant_id = $2 AND t." + name + " = w.v AND t.deleted_at IS NULL OFFSET 0) r"
+	given := " FROM unnest($1::" + columnTypes[f.Kind] + "[]) AS w (v)"
 	lock := "UPDATE"
 	switch how {
 	case resource.Look, resource.LookInTrash:
-		return "SELECT " + columns("r") + from + columns("t") + where, nil
+		return "SELECT " + columns("r") + given + lookUp(columns("t"), name, "w.v") + ") r", nil
 	case resource.Keep: // as a foreign key does; a deletion locks the row first, and has to wait
 		lock = "KEY SHARE"
 	case resource.Hold:
 	}
-	return "WITH found AS MATERIALIZED (SELECT r.id, w.v" + from + "t.id" + where + " ORDER BY r.id) SELECT " + columns("r") +
-		" FROM found CROSS JOIN LATERAL (SELECT " + columns("t") + " FROM " + d.Plural + " t WHERE t.tenant_id = $2 AND t.id = found.id AND t." +
-		name + " = found.v AND t.deleted_at IS NULL FOR " + lock + ") r", nil
+	return "WITH found AS MATERIALIZED (SELECT r.id, w.v" + given + lookUp("t.id", name, "w.v") + ") r ORDER BY r.id) SELECT " + columns("r") +
+		" FROM found" + lookUp(columns("t"), "id", "found.id") + " FOR " + lock + ") r WHERE r." + name + " = found.v", nil
 }
 
 // distinctTextsOf are values in PostgreSQL's text form, each once.
