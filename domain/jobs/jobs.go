@@ -68,6 +68,9 @@ func PublicStates() []State {
 	return []State{Scheduled, Pending, Running, Retrying, Succeeded, Dead, Cancelled}
 }
 
+// IsWaiting says whether an attempt is still to come and none is under way.
+func (s State) IsWaiting() bool { return !s.IsFinal() && s != Running }
+
 // IsFinal says whether nothing more happens by itself.
 func (s State) IsFinal() bool { return s == Succeeded || s == Dead || s == Cancelled }
 

@@ -26,6 +26,7 @@ var (
 	_ jobs.Queue   = (*Jobs)(nil)
 	_ jobs.Store   = (*Jobs)(nil)
 	_ jobs.Effects = (*Jobs)(nil)
+	_ jobs.Amender = (*Jobs)(nil)
 )
 
 // NewJobs returns the jobs of the tenants' databases. wake is told of a queue that got jobs, after they were committed

@@ -137,8 +137,8 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),
 		}),
 		Connectors: connectors.NewService(connectors.Needs{
-			Store: postgres.NewConnectors(base.Router), Queue: queue, Sealer: base.Sealer, Resources: definitions, Validate: validator, Now: now,
-			Kinds: []connectors.Kind{rest.New(fetcher, now)},
+			Store: postgres.NewConnectors(base.Router), Queue: queue, Waiting: queue, Sealer: base.Sealer, Resources: definitions,
+			Validate: validator, Now: now, Kinds: []connectors.Kind{rest.New(fetcher, now)},
 		}),
 		Inbound: httpapi.Inbound{
 			Sources: inbound.NewSources(inbound.SourceNeeds{
