@@ -94,14 +94,26 @@ func documents(source inbound.Source) (settings, secrets string, err error) {
 	return string(a), string(b), nil
 }
 
-// CreateSource saves a source and its token, in one round trip.
+// CreateSource saves a source and its token.
 func (s *Inbound) CreateSource(ctx context.Context, scope tenancy.Scope, source inbound.Source, tokenHash []byte) error {
 	settings, secrets, err := documents(source)
 	if err != nil {
 		return err
 	}
 	return s.managed(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
-		err := Defer(tx, `insert into webhook_sources
+		// One at a time, so that two do not both become the last one.
+		if err := Lock(tx, LockKey("webhook_sources", scope.Tenant[:]...)); err != nil {
+			return err
+		}
+		count, _, err := one(tx, func(row scanner) (n int, err error) { return n, row.Scan(&n) },
+			"select count(*) from webhook_sources where tenant_id = $1", scope.Tenant)
+		switch {
+		case err != nil:
+			return err
+		case count >= inbound.MaxSources:
+			return inbound.ErrTooMany()
+		}
+		err = Defer(tx, `insert into webhook_sources
 			(tenant_id, id, name, provider, settings, filter, paused_at, token_sealed, secrets, version, created_at, updated_at)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 			scope.Tenant, source.ID, source.Name, source.Provider, settings, textList(source.Filter), source.PausedAt,

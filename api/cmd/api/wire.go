@@ -8,6 +8,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
 	"github.com/groundwork-saas/groundwork/api/internal/identity"
+	"github.com/groundwork-saas/groundwork/domain/access"
 	"github.com/groundwork-saas/groundwork/domain/accounts"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
@@ -106,7 +107,8 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		return nil, err
 	}
 	kept := files.NewService(files.Needs{
-		Store: postgres.NewFiles(base.Router), Contents: contents, Sniff: mediatype.Of, Sealer: base.Sealer, Now: now,
+		Store: postgres.NewFiles(base.Router), Contents: contents, Sniff: mediatype.Of, Sealer: base.Sealer,
+		Rights: access.NewRights(store, roles, now), Now: now,
 	}, files.Config{MaxBytes: int64(cfg.FilesMaxBytes), QuotaBytes: int64(cfg.FilesQuotaBytes), Types: cfg.FilesTypes})
 
 	proxies := make([]string, len(cfg.TrustedProxies))

@@ -206,7 +206,7 @@ func (h fileHandler) download(c *Call) error {
 	if err != nil {
 		return err
 	}
-	file, err := h.service.Find(c.Context(), c.Scope, id)
+	file, err := h.service.FindToRead(c.Context(), c.Scope, id)
 	if err != nil {
 		return err
 	}
