@@ -78,15 +78,13 @@ func (r *Rights) Check(ctx context.Context, scope tenancy.Scope, asker Asker, pe
 		return err
 	}
 	if reason := r.lacks(now, asker, permissions); reason != "" {
-		return fault.New(fault.Forbidden, codeLost, reason)
+		return fault.New(fault.Forbidden, "access_lost", reason)
 	}
 	return nil
 }
 
-const codeLost = "access_lost"
-
 // IsLost says whether an error is that of Check.
-func IsLost(err error) bool { return fault.Is(err, codeLost) }
+func IsLost(err error) bool { return fault.Is(err, "access_lost") }
 
 // lacks says what an asker lacks; "" for nothing.
 func (r *Rights) lacks(now Standing, asker Asker, permissions []string) string {

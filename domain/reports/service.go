@@ -38,7 +38,7 @@ type Needs struct {
 	Directory Directory
 	Queue     jobs.Queue
 	Printer   Printer
-	// Rights says whether who asked for a run may still have it; who only asks leaves it out.
+	// Rights says whether who asked for a run may still have it.
 	Rights   *access.Rights
 	Validate validation.Validator
 	Now      func() time.Time

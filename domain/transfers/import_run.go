@@ -98,7 +98,7 @@ func (w *importRun) open(ctx context.Context) error {
 		return fault.Values(wrong...)
 	}
 	w.batcher = batcher{service: service, locale: l, mode: in.Mode, by: service.Definition.Field(in.By), scope: tenancy.Scope{
-		Tenant: w.run.Scope.Tenant, RequestID: w.run.Scope.RequestID, Actor: tenancy.Actor{Kind: w.args.Actor.Kind, ID: w.args.Actor.ID},
+		Tenant: w.run.Scope.Tenant, RequestID: w.run.Scope.RequestID, Trace: w.run.Scope.Trace, Actor: tenancy.Actor{Kind: w.args.Actor.Kind, ID: w.args.Actor.ID},
 	}}
 	if err := w.checkRights(ctx); err != nil {
 		return err

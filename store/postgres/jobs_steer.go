@@ -15,7 +15,7 @@ import (
 
 // movedColumns are those that jobs and jobs_finished both have, but for state, finished_at and cancel_requested.
 const movedColumns = "tenant_id, id, kind, queue, attempt, max_attempts, run_at, created_at, started_at, worker, " +
-	"request_id, args, progress, error, failures"
+	"request_id, trace, args, progress, error, failures"
 
 // cancelWaiting moves a job that waits to the cancelled ones.
 const cancelWaiting = `with gone as (

@@ -90,6 +90,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	store := postgres.NewIdentity(base.DB).WithQueue(queue)
 	hasher := identity.Passwords{Hasher: passwords.New(passwords.Config{})}
 	roles := members.NewRoles(catalog.Permissions())
+	rights := access.NewRights(store, roles, now)
 	apiKeys := apikeys.NewService(apikeys.Needs{
 		Store: store, Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	})
@@ -108,14 +109,14 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	}
 	kept := files.NewService(files.Needs{
 		Store: postgres.NewFiles(base.Router), Contents: contents, Sniff: mediatype.Of, Sealer: base.Sealer,
-		Rights: access.NewRights(store, roles, now), Now: now,
+		Rights: rights, Now: now,
 	}, files.Config{MaxBytes: int64(cfg.FilesMaxBytes), QuotaBytes: int64(cfg.FilesQuotaBytes), Types: cfg.FilesTypes})
 
 	proxies := make([]string, len(cfg.TrustedProxies))
 	for i, prefix := range cfg.TrustedProxies {
 		proxies[i] = prefix.String()
 	}
-	reported, err := newReports(base, store, queue, validator)
+	reported, err := newReports(base, store, queue, rights)
 	if err != nil {
 		return nil, err
 	}
