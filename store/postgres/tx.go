@@ -267,7 +267,11 @@ func apart(tx *gorm.DB, fn func() error) error {
 		return nil
 	}
 	// A connection that is broken is the transaction's end, and says so.
-	if undone := exec(tx, "rollback to savepoint part"); undone != nil {
+	undone := exec(tx, "rollback to savepoint part")
+	if undone == nil {
+		undone = Defer(tx, "release savepoint part") // which a rollback leaves: the name must be the outer part's again
+	}
+	if undone != nil {
 		return errors.Join(err, undone)
 	}
 	return err

@@ -292,8 +292,8 @@ func TestBulk_with_rules_of_the_database(t *testing.T) {
 	again := o.with("Idempotency-Key", "bulk-with-rules").must(t, 207, http.MethodPost, "/customers/bulk", `{"mode":"create","items":`+items+`}`)
 	assert.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
 	count(4)
-	a := o.refused(t, 422, "bulk_refused", http.MethodPost, "/customers/bulk", `{"mode":"create","atomic":true,"items":`+items+`}`)
-	assert.Equal(t, []string{"/items/1/name", "/items/2", "/items/3/email"}, a.pointers())
+	a := o.refused(t, 422, "bulk_refused", http.MethodPost, "/customers/bulk", `{"mode":"create","atomic":true,"items":`+strings.Replace(items, `,{"name":"Eve","email":"x"}`, "", 1)+`}`)
+	assert.Equal(t, []string{"/items/1/name", "/items/2"}, a.pointers())
 	count(4)
 
 	customer := o.must(t, 200, http.MethodGet, "/customers", nil).text("data", 0, "id")
