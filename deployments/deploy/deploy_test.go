@@ -24,6 +24,7 @@ case "$1 $2 $3" in
   "image inspect "*|"pull --quiet "*) fails "${3##*/}" && exit 1; exit 0 ;;
   "compose ps --quiet")
     [[ $4 != api-1 || -f $STAND/runs ]] && echo "id-of-$4" ;;
+  "compose ps --all") echo "id-of-$5"; echo "new-of-$5" ;;
   "compose config --services") sed -n '/^services:/,/^networks:/s/^  \([a-z0-9-]*\):.*/\1/p' docker-compose.yml | grep -vx operator ;;
   "compose exec -T") fails "${*:5}" && exit 1 ;;
   "inspect --format "*) echo "$(cat "$STAND/registry")/api:$(cat "$STAND/runs")" ;;
@@ -188,6 +189,9 @@ func TestDeploy_goes_back(t *testing.T) {
 			assert.Equal(t, c.steps, s.steps(t), "the database is not migrated again")
 			assert.Equal(t, "v1\n", s.read(t, "stand/runs"))
 			assert.Contains(t, said, "v1 runs again")
+			if name == "where a worker fails" {
+				assert.Contains(t, s.read(t, "stand/asked"), "docker stop -t 45 new-of-worker-critical\n", "only the new one is taken away")
+			}
 			assert.Contains(t, s.read(t, "clone/.env"), "VERSION=v1\n")
 		})
 	}
