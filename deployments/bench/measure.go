@@ -149,7 +149,7 @@ func (w *work) take(ctx context.Context, k kind, name string, bench *pgbench) (s
 
 // ask has clients ask, each one request after the other, for some time or a number of times.
 func (w *work) ask(ctx context.Context, k kind, c *contestant, clients int, duration time.Duration, times int) (sample, error) {
-	conns := make([]*client, clients)
+	conns := make([]*connection, clients)
 	for i := range conns {
 		var err error
 		if conns[i], err = dial(ctx, c.addr); err != nil {

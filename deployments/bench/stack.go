@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 	"github.com/groundwork-saas/groundwork/migrations"
 	"github.com/groundwork-saas/groundwork/platform/devstack"
 	"github.com/groundwork-saas/groundwork/platform/devstack/proc"
@@ -142,37 +141,10 @@ func (s *stack) makeDatabases(ctx context.Context) error {
 }
 
 func (s *stack) signUp(ctx context.Context, origin string) error {
-	body, err := json.Marshal(map[string]string{
-		"name": "Bench", "email": "bench@example.com", "password": rand.Text(), "organization": "Large",
-	})
-	if err != nil {
-		return fmt.Errorf("sign up: %w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, origin+"/api/v1/auth/signup", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("sign up: %w", err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := (&http.Client{Timeout: 30 * time.Second}).Do(request)
-	if err != nil {
-		return fmt.Errorf("sign up: %w", err)
-	}
-	defer response.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return fmt.Errorf("sign up: %w", err)
-	}
-	var session struct {
-		Tenant struct {
-			ID string `json:"id"`
-		} `json:"tenant"`
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.Unmarshal(said, &session); err != nil || response.StatusCode != http.StatusCreated {
-		return fmt.Errorf("sign up: %s: %s", response.Status, said)
-	}
+	c := client.Client{Origin: origin, HTTP: &http.Client{Timeout: 30 * time.Second}}
+	session, err := c.SignUp(ctx, client.Account{Name: "Bench", Email: "bench@example.com", Password: rand.Text(), Organization: "Large"})
 	s.tenant, s.token = session.Tenant.ID, session.AccessToken
-	return nil
+	return err
 }
 
 // timeStarts starts each process a few times, beside the loaded database.
@@ -280,8 +252,8 @@ func isReady(ctx context.Context, address string) bool {
 	if err != nil {
 		return false
 	}
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Do(request)
+	fresh := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := fresh.Do(request)
 	if err != nil {
 		return false
 	}

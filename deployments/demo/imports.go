@@ -9,6 +9,8 @@ import (
 	"mime/multipart"
 	"net/http"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // importing is an import as the API takes one.
@@ -45,7 +47,7 @@ func (i imported) String() string {
 }
 
 // upload sends a file, and returns its id and what takes it away again.
-func (c *client) upload(ctx context.Context, name, content string) (id string, remove func(), err error) {
+func upload(ctx context.Context, c *client.Client, name, content string) (id string, remove func(), err error) {
 	form := new(bytes.Buffer)
 	parts := multipart.NewWriter(form)
 	part, err := parts.CreateFormFile("file", name)
@@ -58,21 +60,21 @@ func (c *client) upload(ctx context.Context, name, content string) (id string, r
 	var file struct {
 		ID string `json:"id"`
 	}
-	_, err = c.do(ctx, call{
-		method: http.MethodPost, path: "/files", want: http.StatusCreated, into: &file,
-		body: form.Bytes(), header: map[string]string{"Content-Type": parts.FormDataContentType()},
+	err = c.Do(ctx, client.Call{
+		Method: http.MethodPost, Path: "/files", Want: http.StatusCreated, Into: &file,
+		Body: form.Bytes(), Header: map[string]string{"Content-Type": parts.FormDataContentType()},
 	})
 	return file.ID, func() {
-		_, _ = c.do(context.WithoutCancel(ctx), call{method: http.MethodDelete, path: "/files/" + file.ID, want: http.StatusNoContent})
+		_ = c.Do(context.WithoutCancel(ctx), client.Call{Method: http.MethodDelete, Path: "/files/" + file.ID, Want: http.StatusNoContent})
 	}, err
 }
 
 // importFile asks for an import and waits for what comes of it. All of its rows must be good.
-func (c *client) importFile(ctx context.Context, this importing) (done imported, err error) {
+func importFile(ctx context.Context, c *client.Client, this importing) (done imported, err error) {
 	var started struct {
 		JobID string `json:"job_id"`
 	}
-	if _, err := c.do(ctx, call{method: http.MethodPost, path: "/imports", body: this, want: http.StatusAccepted, into: &started}); err != nil {
+	if err := c.Do(ctx, client.Call{Method: http.MethodPost, Path: "/imports", Body: this, Want: http.StatusAccepted, Into: &started}); err != nil {
 		return done, err
 	}
 	const longest = 2 * time.Minute
@@ -84,7 +86,7 @@ func (c *client) importFile(ctx context.Context, this importing) (done imported,
 			Error  string   `json:"error"`
 			Result imported `json:"result"`
 		}
-		if _, err := c.do(ctx, call{method: http.MethodGet, path: "/jobs/" + started.JobID, want: http.StatusOK, into: &job}); err != nil {
+		if err := c.Do(ctx, client.Call{Method: http.MethodGet, Path: "/jobs/" + started.JobID, Want: http.StatusOK, Into: &job}); err != nil {
 			return done, err
 		}
 		switch done = job.Result; {
@@ -96,7 +98,7 @@ func (c *client) importFile(ctx context.Context, this importing) (done imported,
 		case job.State == "dead" || job.State == "cancelled":
 			return done, fmt.Errorf("the import of %s is %s: %s", this.Resource, job.State, job.Error)
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := client.Pause(ctx, 100*time.Millisecond); err != nil {
 			return done, fmt.Errorf("the import of %s is still %s; does a worker serve the queue transfers? %w", this.Resource, job.State, err)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // customer is a customer as the API answers one.
@@ -25,10 +27,10 @@ type page[T any] struct {
 }
 
 // eachPage follows the cursors through a list, from its first page to its last.
-func eachPage[T any](ctx context.Context, c *client, path string, query url.Values, visit func(page[T])) error {
+func eachPage[T any](ctx context.Context, c *client.Client, path string, query url.Values, visit func(page[T])) error {
 	for {
 		var p page[T]
-		_, err := c.do(ctx, call{method: http.MethodGet, path: path, query: query, want: http.StatusOK, into: &p})
+		err := c.Do(ctx, client.Call{Method: http.MethodGet, Path: path, Query: query, Want: http.StatusOK, Into: &p})
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,12 @@ import (
 	"os"
 	"os/signal"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
+
+// patience is how long the tour waits for what is usually there at once, and the longest that it lets a limit hold it up.
+const patience = 10 * time.Second
 
 func main() {
 	seedOnly := flag.Bool("seed", false, "put the sample customers into the demo tenant, and do nothing else")
@@ -62,7 +67,7 @@ func seedDemo(ctx context.Context) error {
 		return t.run(ctx, t.steps()[:2])
 	}
 	c := t.api
-	c.token = found.Demo.APIKey
+	c.Token = found.Demo.APIKey
 	done, err := importCustomers(ctx, &c)
 	if err != nil {
 		return err
@@ -86,6 +91,6 @@ func prepare() (*tour, stack, error) {
 	if err != nil {
 		return nil, stack{}, err
 	}
-	api := client{api: found.API, http: &http.Client{Timeout: 30 * time.Second}}
+	api := client.Client{Origin: found.API, HTTP: &http.Client{Timeout: 30 * time.Second}, Patience: patience}
 	return &tour{out: os.Stdout, api: api, password: password, codes: codes, dir: dir, mail: found.Mail}, found, nil
 }

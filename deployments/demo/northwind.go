@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 var (
@@ -81,30 +83,30 @@ func ordersMapping(details string) map[string]any {
 }
 
 // importCustomers brings the customers in by their codes: those that are there already stay as they are.
-func importCustomers(ctx context.Context, c *client) (imported, error) {
-	file, remove, err := c.upload(ctx, "customers.csv", customersCSV)
+func importCustomers(ctx context.Context, c *client.Client) (imported, error) {
+	file, remove, err := upload(ctx, c, "customers.csv", customersCSV)
 	if err != nil {
 		return imported{}, err
 	}
 	defer remove()
-	return c.importFile(ctx, importing{
+	return importFile(ctx, c, importing{
 		Resource: "customers", FileID: file, Mode: "upsert", By: "code", Atomic: true, Mapping: customersMapping(),
 	})
 }
 
 // importOrders brings the orders in by their numbers, with their lines.
-func importOrders(ctx context.Context, c *client) (imported, error) {
-	orders, removeOrders, err := c.upload(ctx, "orders.csv", ordersCSV)
+func importOrders(ctx context.Context, c *client.Client) (imported, error) {
+	orders, removeOrders, err := upload(ctx, c, "orders.csv", ordersCSV)
 	if err != nil {
 		return imported{}, err
 	}
 	defer removeOrders()
-	details, removeDetails, err := c.upload(ctx, "order-details.csv", detailsCSV)
+	details, removeDetails, err := upload(ctx, c, "order-details.csv", detailsCSV)
 	if err != nil {
 		return imported{}, err
 	}
 	defer removeDetails()
-	return c.importFile(ctx, importing{
+	return importFile(ctx, c, importing{
 		Resource: "orders", FileID: orders, Mode: "upsert", By: "number", Atomic: true, Mapping: ordersMapping(details),
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // newLine is a line of an order as the API takes one.
@@ -72,14 +74,14 @@ func (t *tour) orders(ctx context.Context) error {
 func (t *tour) wrongStep(ctx context.Context) error {
 	var p page[order]
 	query := url.Values{"status": {"placed"}, "limit": {"1"}, "expand": {"customer"}}
-	if _, err := t.northwind.do(ctx, call{method: http.MethodGet, path: "/orders", query: query, want: http.StatusOK, into: &p}); err != nil {
+	if err := t.northwind.Do(ctx, client.Call{Method: http.MethodGet, Path: "/orders", Query: query, Want: http.StatusOK, Into: &p}); err != nil {
 		return err
 	}
 	if len(p.Data) == 0 {
 		return nil
 	}
-	_, err := t.northwind.do(ctx, call{method: http.MethodPost, path: "/orders/" + p.Data[0].ID + "/ship", want: http.StatusOK})
-	if !hasCode(err, "order.wrong_state") {
+	err := t.northwind.Do(ctx, client.Call{Method: http.MethodPost, Path: "/orders/" + p.Data[0].ID + "/ship", Want: http.StatusOK})
+	if !client.HasCode(err, "order.wrong_state") {
 		return fmt.Errorf("shipping order %s, which is not paid, was not refused: %w", p.Data[0].Number, err)
 	}
 	t.say("   Shipping order %s, which is placed and not paid, is refused with 409.", p.Data[0].Number)

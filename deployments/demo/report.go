@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // busyDay is the last day of Northwind's orders.
@@ -39,13 +42,13 @@ func (t *tour) report(ctx context.Context) error {
 	var me struct {
 		ID string `json:"id"`
 	}
-	if _, err := t.northwind.do(ctx, call{method: http.MethodGet, path: "/me", want: http.StatusOK, into: &me}); err != nil {
+	if err := t.northwind.Do(ctx, client.Call{Method: http.MethodGet, Path: "/me", Want: http.StatusOK, Into: &me}); err != nil {
 		return err
 	}
 	var schedules page[struct {
 		ID string `json:"id"`
 	}]
-	if _, err := t.northwind.do(ctx, call{method: http.MethodGet, path: "/report-schedules", want: http.StatusOK, into: &schedules}); err != nil {
+	if err := t.northwind.Do(ctx, client.Call{Method: http.MethodGet, Path: "/report-schedules", Want: http.StatusOK, Into: &schedules}); err != nil {
 		return err
 	}
 	if len(schedules.Data) == 0 {
@@ -53,9 +56,9 @@ func (t *tour) report(ctx context.Context) error {
 	}
 	path := "/report-schedules/" + schedules.Data[0].ID
 	subscribe := func(ctx context.Context, who []string) error {
-		_, err := t.northwind.do(ctx, call{
-			method: http.MethodPatch, path: path, want: http.StatusOK, body: map[string]any{"subscribers": who, "formats": []string{"pdf"}},
-			header: map[string]string{"Content-Type": "application/merge-patch+json"},
+		err := t.northwind.Do(ctx, client.Call{
+			Method: http.MethodPatch, Path: path, Want: http.StatusOK, Body: map[string]any{"subscribers": who, "formats": []string{"pdf"}},
+			Header: map[string]string{"Content-Type": "application/merge-patch+json"},
 		})
 		return err
 	}
@@ -82,8 +85,8 @@ func (t *tour) runReport(ctx context.Context, path string) (made dailySales, err
 	var ordered struct {
 		JobID string `json:"job_id"`
 	}
-	_, err = t.northwind.do(ctx, call{
-		method: http.MethodPost, path: path, want: http.StatusAccepted, into: &ordered, body: map[string]string{"day": busyDay},
+	err = t.northwind.Do(ctx, client.Call{
+		Method: http.MethodPost, Path: path, Want: http.StatusAccepted, Into: &ordered, Body: map[string]string{"day": busyDay},
 	})
 	if err != nil {
 		return made, err
@@ -98,17 +101,17 @@ func (t *tour) runReport(ctx context.Context, path string) (made dailySales, err
 				ReportID string `json:"report_id"`
 			} `json:"result"`
 		}
-		if _, err := t.northwind.do(ctx, call{method: http.MethodGet, path: "/jobs/" + ordered.JobID, want: http.StatusOK, into: &job}); err != nil {
+		if err := t.northwind.Do(ctx, client.Call{Method: http.MethodGet, Path: "/jobs/" + ordered.JobID, Want: http.StatusOK, Into: &job}); err != nil {
 			return made, fmt.Errorf("wait for the report: %w", err)
 		}
 		switch job.State {
 		case "succeeded":
-			_, err = t.northwind.do(ctx, call{method: http.MethodGet, path: "/reports/" + job.Result.ReportID, want: http.StatusOK, into: &made})
+			err = t.northwind.Do(ctx, client.Call{Method: http.MethodGet, Path: "/reports/" + job.Result.ReportID, Want: http.StatusOK, Into: &made})
 			return made, err
 		case "dead", "cancelled":
 			return made, fmt.Errorf("the report's job is %s: %s", job.State, job.Error)
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := client.Pause(ctx, 100*time.Millisecond); err != nil {
 			return made, fmt.Errorf("the report's job is still %s; does a worker serve the queue reports? %w", job.State, err)
 		}
 	}
@@ -143,18 +146,20 @@ func cents(n int64) string { return fmt.Sprintf("%d.%02d", n/100, n%100) }
 
 // keepPDF downloads the report's PDF.
 func (t *tour) keepPDF(ctx context.Context, made dailySales) error {
-	a, err := t.northwind.send(ctx, call{method: http.MethodGet, path: "/reports/" + made.ID + "/content", query: url.Values{"format": {"pdf"}}})
+	answer, err := t.northwind.Ask(ctx, client.Call{
+		Method: http.MethodGet, Path: "/reports/" + made.ID + "/content", Query: url.Values{"format": {"pdf"}}, Want: http.StatusOK,
+	})
 	if err != nil {
 		return err
 	}
-	if a.status != http.StatusOK || !strings.HasPrefix(string(a.body), "%PDF-") {
-		return newUnexpected(call{want: http.StatusOK}, a)
+	if !bytes.HasPrefix(answer.Body, []byte("%PDF-")) {
+		return fmt.Errorf("the report's PDF is none; it begins with %.20q", answer.Body)
 	}
 	file := filepath.Join(t.dir, "daily-sales-"+busyDay+".pdf")
-	if err := os.WriteFile(file, a.body, 0o600); err != nil {
+	if err := os.WriteFile(file, answer.Body, 0o600); err != nil {
 		return fmt.Errorf("keep the PDF: %w", err)
 	}
-	t.say("   As PDF: %s (%d bytes); ?format=html, xlsx and csv are there, too.", file, len(a.body))
+	t.say("   As PDF: %s (%d bytes); ?format=html, xlsx and csv are there, too.", file, len(answer.Body))
 	return nil
 }
 
@@ -171,7 +176,7 @@ func (t *tour) awaitReportMail(ctx context.Context, began time.Time) error {
 		if err != nil {
 			return fmt.Errorf("look for the mail: %w", err)
 		}
-		response, err := t.api.http.Do(request)
+		response, err := t.api.HTTP.Do(request)
 		if err != nil {
 			return fmt.Errorf("look for the mail: %w", err)
 		}
@@ -193,7 +198,7 @@ func (t *tour) awaitReportMail(ctx context.Context, began time.Time) error {
 				return nil
 			}
 		}
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
+		if err := client.Pause(ctx, 200*time.Millisecond); err != nil {
 			return fmt.Errorf("the report was not mailed: %w", err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // filter asks for some of the customers, and compares each answer with what is known of all of them.
@@ -44,9 +46,9 @@ func (t *tour) filter(ctx context.Context) error {
 		t.say("   %s: %d customers.", f.query, found)
 	}
 	var last page[customer]
-	_, err := t.northwind.do(ctx, call{
-		method: http.MethodGet, path: "/customers", want: http.StatusOK, into: &last,
-		query: url.Values{"sort": {"-name"}, "limit": {"3"}, "fields": {"code,name"}},
+	err := t.northwind.Do(ctx, client.Call{
+		Method: http.MethodGet, Path: "/customers", Want: http.StatusOK, Into: &last,
+		Query: url.Values{"sort": {"-name"}, "limit": {"3"}, "fields": {"code,name"}},
 	})
 	if err != nil {
 		return err
@@ -57,10 +59,10 @@ func (t *tour) filter(ctx context.Context) error {
 	}
 	t.say("   sort=-name&limit=3&fields=code,name: %s.", strings.Join(names, ", "))
 
-	var p problem
-	_, err = t.northwind.do(ctx, call{
-		method: http.MethodGet, path: "/customers", query: url.Values{"country": {"Germany"}},
-		want: http.StatusBadRequest, into: &p,
+	var p client.Problem
+	err = t.northwind.Do(ctx, client.Call{
+		Method: http.MethodGet, Path: "/customers", Query: url.Values{"country": {"Germany"}},
+		Want: http.StatusBadRequest, Into: &p,
 	})
 	if err != nil {
 		return err
@@ -79,38 +81,38 @@ func (t *tour) change(ctx context.Context) error {
 		return err
 	}
 	path := "/customers/" + chosen.ID
-	header, err := t.northwind.do(ctx, call{method: http.MethodGet, path: path, want: http.StatusOK})
+	answer, err := t.northwind.Ask(ctx, client.Call{Method: http.MethodGet, Path: path, Want: http.StatusOK})
 	if err != nil {
 		return err
 	}
-	first := header.Get("ETag")
+	first := answer.Header.Get("ETag")
 	note := map[string]any{"custom": map[string]any{"last_call": time.Now().UTC().Format(time.RFC3339)}}
-	patch := call{
-		method: http.MethodPatch, path: path, body: note, want: http.StatusOK, into: &t.touched,
-		header: map[string]string{"Content-Type": "application/merge-patch+json", "If-Match": first},
+	patch := client.Call{
+		Method: http.MethodPatch, Path: path, Body: note, Want: http.StatusOK, Into: &t.touched,
+		Header: map[string]string{"Content-Type": "application/merge-patch+json", "If-Match": first},
 	}
-	if header, err = t.northwind.do(ctx, patch); err != nil {
+	if answer, err = t.northwind.Ask(ctx, patch); err != nil {
 		return err
 	}
-	second := header.Get("ETag")
+	second := answer.Header.Get("ETag")
 	t.say("   A merge patch with If-Match %s notes a last_call at %s, which is at %s now.", first, chosen.Name, second)
 
-	var p problem
+	var p client.Problem
 	stale := patch
-	stale.want, stale.into = http.StatusPreconditionFailed, &p
-	if _, err = t.northwind.do(ctx, stale); err != nil {
+	stale.Want, stale.Into = http.StatusPreconditionFailed, &p
+	if err = t.northwind.Do(ctx, stale); err != nil {
 		return err
 	}
 	t.say("   The same patch with the stale %s is refused (412 %s): %s", first, p.Code, p.Detail)
 
-	patch.body = map[string]any{"custom": map[string]any{"last_call": nil}}
-	patch.header["If-Match"] = second
-	if header, err = t.northwind.do(ctx, patch); err != nil {
+	patch.Body = map[string]any{"custom": map[string]any{"last_call": nil}}
+	patch.Header["If-Match"] = second
+	if answer, err = t.northwind.Ask(ctx, patch); err != nil {
 		return err
 	}
-	third := header.Get("ETag")
-	_, err = t.northwind.do(ctx, call{
-		method: http.MethodGet, path: path, want: http.StatusNotModified, header: map[string]string{"If-None-Match": third},
+	third := answer.Header.Get("ETag")
+	err = t.northwind.Do(ctx, client.Call{
+		Method: http.MethodGet, Path: path, Want: http.StatusNotModified, Header: map[string]string{"If-None-Match": third},
 	})
 	if err != nil {
 		return err
@@ -126,16 +128,16 @@ func (t *tour) deleteAndRestore(ctx context.Context) error {
 		return err
 	}
 	path := "/customers/" + chosen.ID
-	if _, err = t.northwind.do(ctx, call{method: http.MethodDelete, path: path, want: http.StatusNoContent}); err != nil {
+	if err = t.northwind.Do(ctx, client.Call{Method: http.MethodDelete, Path: path, Want: http.StatusNoContent}); err != nil {
 		return err
 	}
-	if _, err = t.northwind.do(ctx, call{method: http.MethodGet, path: path, want: http.StatusNotFound}); err != nil {
+	if err = t.northwind.Do(ctx, client.Call{Method: http.MethodGet, Path: path, Want: http.StatusNotFound}); err != nil {
 		return err
 	}
 	var trash page[customer]
-	_, err = t.northwind.do(ctx, call{
-		method: http.MethodGet, path: "/customers", query: url.Values{"trashed": {"only"}, "code": {chosen.Code}},
-		want: http.StatusOK, into: &trash,
+	err = t.northwind.Do(ctx, client.Call{
+		Method: http.MethodGet, Path: "/customers", Query: url.Values{"trashed": {"only"}, "code": {chosen.Code}},
+		Want: http.StatusOK, Into: &trash,
 	})
 	if err != nil {
 		return err
@@ -146,19 +148,19 @@ func (t *tour) deleteAndRestore(ctx context.Context) error {
 	t.say("   %s is deleted: reading it is a 404, and trashed=only lists it.", chosen.Name)
 
 	var restored, again customer
-	restore := call{
-		method: http.MethodPost, path: path + "/restore", want: http.StatusOK, into: &restored,
-		header: map[string]string{"Idempotency-Key": rand.Text()},
+	restore := client.Call{
+		Method: http.MethodPost, Path: path + "/restore", Want: http.StatusOK, Into: &restored,
+		Header: map[string]string{"Idempotency-Key": rand.Text()},
 	}
-	if _, err = t.northwind.do(ctx, restore); err != nil {
+	if err = t.northwind.Do(ctx, restore); err != nil {
 		return err
 	}
-	restore.into = &again
-	header, err := t.northwind.do(ctx, restore)
+	restore.Into = &again
+	answer, err := t.northwind.Ask(ctx, restore)
 	if err != nil {
 		return err
 	}
-	if header.Get("Idempotency-Replayed") != "true" || again.Version != restored.Version {
+	if answer.Header.Get("Idempotency-Replayed") != "true" || again.Version != restored.Version {
 		return fmt.Errorf("restoring %s twice with one Idempotency-Key was done twice", chosen.Name)
 	}
 	t.say("   It is restored at version %d; the repeat with the same Idempotency-Key was not done again, "+
@@ -180,9 +182,9 @@ type entry struct {
 
 func (t *tour) audit(ctx context.Context) error {
 	var history page[entry]
-	_, err := t.northwind.do(ctx, call{
-		method: http.MethodGet, path: "/customers/" + t.touched.ID + "/history", query: url.Values{"limit": {"3"}},
-		want: http.StatusOK, into: &history,
+	err := t.northwind.Do(ctx, client.Call{
+		Method: http.MethodGet, Path: "/customers/" + t.touched.ID + "/history", Query: url.Values{"limit": {"3"}},
+		Want: http.StatusOK, Into: &history,
 	})
 	if err != nil {
 		return err
@@ -217,7 +219,7 @@ func (t *tour) audit(ctx context.Context) error {
 // trespass signs another tenant in and tries every way to the first one's customer. Each must answer as it does for an
 // id that nobody has.
 func (t *tour) trespass(ctx context.Context) error {
-	stranger, s, _, err := t.enter(ctx, account{name: "Val Thames", email: "tour@tailspin.example", organization: "Tailspin Toys"})
+	stranger, s, _, err := t.enter(ctx, client.Account{Name: "Val Thames", Email: "tour@tailspin.example", Organization: "Tailspin Toys"})
 	if err != nil {
 		return err
 	}
@@ -232,17 +234,17 @@ func (t *tour) trespass(ctx context.Context) error {
 		{"restore", http.MethodPost, "/restore", nil},
 		{"see the history of", http.MethodGet, "/history", nil},
 	} {
-		var theirs, none problem
-		of := func(id string, into *problem) call {
-			return call{
-				method: try.method, path: "/customers/" + id + try.after, body: try.body,
-				want: http.StatusNotFound, into: into,
+		var theirs, none client.Problem
+		of := func(id string, into *client.Problem) client.Call {
+			return client.Call{
+				Method: try.method, Path: "/customers/" + id + try.after, Body: try.body,
+				Want: http.StatusNotFound, Into: into,
 			}
 		}
-		if _, err := stranger.do(ctx, of(t.touched.ID, &theirs)); err != nil {
+		if err := stranger.Do(ctx, of(t.touched.ID, &theirs)); err != nil {
 			return err
 		}
-		if _, err := stranger.do(ctx, of(nobodys, &none)); err != nil {
+		if err := stranger.Do(ctx, of(nobodys, &none)); err != nil {
 			return err
 		}
 		if theirs.Code != none.Code || theirs.Detail != none.Detail {
@@ -255,7 +257,7 @@ func (t *tour) trespass(ctx context.Context) error {
 		"/audit-events": {"resource_id": {t.touched.ID}},
 	} {
 		var found page[struct{}]
-		_, err := stranger.do(ctx, call{method: http.MethodGet, path: path, query: query, want: http.StatusOK, into: &found})
+		err := stranger.Do(ctx, client.Call{Method: http.MethodGet, Path: path, Query: query, Want: http.StatusOK, Into: &found})
 		if err != nil {
 			return err
 		}
@@ -270,8 +272,8 @@ func (t *tour) trespass(ctx context.Context) error {
 // isUntouched proves that the customer is as the tour left it.
 func (t *tour) isUntouched(ctx context.Context) error {
 	var now customer
-	_, err := t.northwind.do(ctx, call{
-		method: http.MethodGet, path: "/customers/" + t.touched.ID, want: http.StatusOK, into: &now,
+	err := t.northwind.Do(ctx, client.Call{
+		Method: http.MethodGet, Path: "/customers/" + t.touched.ID, Want: http.StatusOK, Into: &now,
 	})
 	if err != nil {
 		return err
@@ -284,14 +286,14 @@ func (t *tour) isUntouched(ctx context.Context) error {
 }
 
 func (t *tour) limits(ctx context.Context) error {
-	header, err := t.northwind.do(ctx, call{
-		method: http.MethodGet, path: "/customers", query: url.Values{"limit": {"1"}}, want: http.StatusOK,
+	answer, err := t.northwind.Ask(ctx, client.Call{
+		Method: http.MethodGet, Path: "/customers", Query: url.Values{"limit": {"1"}}, Want: http.StatusOK,
 	})
 	if err != nil {
 		return err
 	}
 	t.say("   Every answer says what is left: RateLimit-Policy: %s, RateLimit: %s.",
-		header.Get("RateLimit-Policy"), header.Get("RateLimit"))
-	t.say("   It has a name as well, which stands in the log and in the audit: X-Request-Id: %s.", header.Get("X-Request-Id"))
+		answer.Header.Get("RateLimit-Policy"), answer.Header.Get("RateLimit"))
+	t.say("   It has a name as well, which stands in the log and in the audit: X-Request-Id: %s.", answer.Header.Get("X-Request-Id"))
 	return nil
 }

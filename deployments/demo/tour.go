@@ -5,34 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // tour shows the API step by step. A step that does not come out as it should ends it.
 type tour struct {
 	out      io.Writer
-	api      client   // with no credential
-	password string   // of both accounts
-	codes    []string // of the customers that there must be
-	dir      string   // where files are kept
-	mail     string   // the page of the mails that were caught; "" where none are
+	api      client.Client // with no credential
+	password string        // of both accounts
+	codes    []string      // of the customers that there must be
+	dir      string        // where files are kept
+	mail     string        // the page of the mails that were caught; "" where none are
 
-	northwind *client    // signed in as Northwind Traders
-	all       []customer // Northwind's customers, as they were listed
-	touched   customer   // the one that was changed
-}
-
-// account is somebody who signs up with an organization of their own.
-type account struct{ name, email, organization string }
-
-// session is what sign-up and sign-in answer.
-type session struct {
-	AccessToken string `json:"access_token"`
-	Tenant      struct {
-		ID   string `json:"id"`
-		Name string `json:"name"`
-	} `json:"tenant"`
+	northwind *client.Client // signed in as Northwind Traders
+	all       []customer     // Northwind's customers, as they were listed
+	touched   customer       // the one that was changed
 }
 
 // step is a part of the tour.
@@ -59,7 +48,7 @@ func (t *tour) steps() []step {
 }
 
 func (t *tour) run(ctx context.Context, steps []step) error {
-	t.say("A tour of the API at %s", t.api.api)
+	t.say("A tour of the API at %s", t.api.Origin)
 	for i, step := range steps {
 		t.say("\n%d. %s", i+1, step.title)
 		if err := step.run(ctx); err != nil {
@@ -72,51 +61,30 @@ func (t *tour) run(ctx context.Context, steps []step) error {
 func (t *tour) say(format string, values ...any) { fmt.Fprintf(t.out, format+"\n", values...) }
 
 func (t *tour) signUp(ctx context.Context) error {
-	who := account{name: "Andrew Fuller", email: "tour@northwind.example", organization: "Northwind Traders"}
+	who := client.Account{Name: "Andrew Fuller", Email: "tour@northwind.example", Organization: "Northwind Traders"}
 	c, s, isNew, err := t.enter(ctx, who)
 	if err != nil {
 		return err
 	}
 	t.northwind = c
 	if isNew {
-		t.say("   %s is a new tenant (%s); %s owns it.", s.Tenant.Name, s.Tenant.ID, who.email)
+		t.say("   %s is a new tenant (%s); %s owns it.", s.Tenant.Name, s.Tenant.ID, who.Email)
 	} else {
-		t.say("   %s was here before (%s); signed in as %s.", s.Tenant.Name, s.Tenant.ID, who.email)
+		t.say("   %s was here before (%s); signed in as %s.", s.Tenant.Name, s.Tenant.ID, who.Email)
 	}
 	return nil
 }
 
 // enter signs in, or up where the account does not exist yet.
-func (t *tour) enter(ctx context.Context, who account) (*client, session, bool, error) {
-	var s session
-	_, err := t.api.do(ctx, call{
-		method: http.MethodPost, path: "/auth/login", want: http.StatusOK, into: &s,
-		body: map[string]string{"email": who.email, "password": t.password},
-	})
-	isNew := hasCode(err, "auth.invalid_credentials")
-	if isNew {
-		_, err = t.api.do(ctx, call{
-			method: http.MethodPost, path: "/auth/signup", want: http.StatusCreated, into: &s,
-			body: map[string]string{
-				"name": who.name, "email": who.email, "password": t.password, "organization": who.organization,
-			},
-		})
-	}
-	if hasCode(err, "auth.email_taken") {
-		return nil, s, false, fmt.Errorf("%s has an account on this stack with another password than the one in "+
-			"LOCAL_DIR/tour-password; use the LOCAL_DIR of the first tour", who.email)
-	}
-	if err != nil {
-		return nil, s, false, err
-	}
+func (t *tour) enter(ctx context.Context, who client.Account) (*client.Client, client.Session, bool, error) {
 	c := t.api
-	c.token = s.AccessToken
-	return &c, s, isNew, nil
-}
-
-func hasCode(err error, code string) bool {
-	var u *unexpected
-	return errors.As(err, &u) && u.problem.Code == code
+	who.Password = t.password
+	s, isNew, err := c.Enter(ctx, who)
+	if errors.Is(err, client.ErrOtherPassword) {
+		err = fmt.Errorf("%s has an account on this stack with another password than the one in "+
+			"LOCAL_DIR/tour-password; use the LOCAL_DIR of the first tour", who.Email)
+	}
+	return &c, s, isNew, err
 }
 
 func (t *tour) seed(ctx context.Context) error {

@@ -15,6 +15,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // told is a webhook as it came in at the tour's own receiver.
@@ -36,16 +38,16 @@ func (t *tour) webhooks(ctx context.Context) error {
 		ID     string `json:"id"`
 		Secret string `json:"secret"`
 	}
-	_, err = t.northwind.do(ctx, call{
-		method: http.MethodPost, path: "/webhook-endpoints", want: http.StatusCreated, into: &endpoint,
-		body: map[string]any{"url": address, "events": []string{"order.paid"}, "filter": map[string]any{"data.currency": "EUR"}},
+	err = t.northwind.Do(ctx, client.Call{
+		Method: http.MethodPost, Path: "/webhook-endpoints", Want: http.StatusCreated, Into: &endpoint,
+		Body: map[string]any{"url": address, "events": []string{"order.paid"}, "filter": map[string]any{"data.currency": "EUR"}},
 	})
 	if err != nil {
 		return err
 	}
 	defer func() {
-		_, _ = t.northwind.do(context.WithoutCancel(ctx), call{
-			method: http.MethodDelete, path: "/webhook-endpoints/" + endpoint.ID, want: http.StatusNoContent,
+		_ = t.northwind.Do(context.WithoutCancel(ctx), client.Call{
+			Method: http.MethodDelete, Path: "/webhook-endpoints/" + endpoint.ID, Want: http.StatusNoContent,
 		})
 	}()
 	t.say("   A receiver of the tour's own, %s, wants to be told of order.paid, in euros only.", address)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // accounts play the part of the API that the demo tenant needs.
@@ -34,14 +36,14 @@ func (a *accounts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case a.status != 0:
 		status = a.status
 	case path == "/api/v1/auth/signup" && isKnown:
-		status = http.StatusConflict
+		status, answer = http.StatusConflict, map[string]string{"code": "auth.email_taken"}
 	case path == "/api/v1/auth/signup":
 		a.passwords[in.Email] = in.Password
 		status, answer = http.StatusCreated, session
 	case path == "/api/v1/auth/login" && known == in.Password:
 		status, answer = http.StatusOK, session
 	case path == "/api/v1/auth/login":
-		status = http.StatusUnauthorized
+		status, answer = http.StatusUnauthorized, map[string]string{"code": "auth.invalid_credentials"}
 	case path == "/api/v1/api-keys" && credential == "token" && len(in.Scopes) == 1:
 		key := "key" + strings.Repeat("!", len(a.keys)+1)
 		a.keys[key] = true
@@ -57,12 +59,12 @@ func (a *accounts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	setUp := func(t *testing.T) (*accounts, apiClient, *demo) {
+	setUp := func(t *testing.T) (*accounts, client.Client, *demo) {
 		t.Helper()
 		a := &accounts{passwords: map[string]string{}, keys: map[string]bool{}}
 		server := httptest.NewServer(a)
 		t.Cleanup(server.Close)
-		return a, apiClient{origin: server.URL, http: server.Client()}, &demo{Email: "demo@example.com", Password: "secret"}
+		return a, client.Client{Origin: server.URL, HTTP: server.Client()}, &demo{Email: "demo@example.com", Password: "secret"}
 	}
 
 	t.Run("is signed up once and found again", func(t *testing.T) {
@@ -102,7 +104,7 @@ func TestDemo(t *testing.T) {
 		a, api, d := setUp(t)
 		a.status = http.StatusServiceUnavailable
 		err := d.prepare(t.Context(), api)
-		require.ErrorContains(t, err, "POST /api/v1/auth/signup was answered with 503")
+		require.ErrorContains(t, err, "POST /auth/login answered 503")
 		assert.ErrorContains(t, err, "the moon is wrong")
 	})
 }

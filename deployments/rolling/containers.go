@@ -61,6 +61,9 @@ func (c *containers) origin() string     { return strings.TrimRight(c.target, "/
 func (c *containers) authority() string  { return c.options.authority }
 func (c *containers) replicas() []string { return c.names }
 
+// advance does nothing: containers are restarted as what they are, and with -during the program sees to the database.
+func (c *containers) advance(context.Context) error { return nil }
+
 // restart restarts a container, which must end by itself, and waits until it is healthy.
 func (c *containers) restart(ctx context.Context, name string) error {
 	if _, err := docker(ctx, "stop", "-t", strconv.Itoa(int(stopPatience.Seconds())), name); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -49,7 +50,7 @@ func (l *load) count(ctx context.Context, patience time.Duration) (verdict, erro
 type jobsSeen struct {
 	// processed are those of webhooks that came in and that have succeeded, open those that have not ended.
 	processed, open, dead int
-	// repeated are further attempts: no job of these fails by itself.
+	// repeated are attempts that failed or were lost: no job of these fails by itself.
 	repeated int
 }
 
@@ -58,6 +59,7 @@ func (l *load) listJobs(ctx context.Context) (seen jobsSeen, err error) {
 	for {
 		var page struct {
 			Data []struct {
+				ID      string `json:"id"`
 				Kind    string `json:"kind"`
 				State   string `json:"state"`
 				Attempt int    `json:"attempt"`
@@ -78,11 +80,27 @@ func (l *load) listJobs(ctx context.Context) (seen jobsSeen, err error) {
 			default:
 				seen.open++
 			}
-			seen.repeated += max(0, job.Attempt-1)
+			if job.Attempt > 1 {
+				failed, err := l.failures(ctx, job.ID)
+				if err != nil {
+					return seen, err
+				}
+				seen.repeated += failed
+			}
 		}
 		if page.NextCursor == nil {
 			return seen, nil
 		}
 		cursor = "&cursor=" + *page.NextCursor
 	}
+}
+
+// failures is how many attempts of a job failed. A claim that a worker gave back when it was told to stop has a number too,
+// and never ran.
+func (l *load) failures(ctx context.Context, id string) (int, error) {
+	var job struct {
+		Failures []json.RawMessage `json:"failures"`
+	}
+	err := l.api(ctx, http.MethodGet, "/jobs/"+id, nil, &job, http.StatusOK)
+	return len(job.Failures), err
 }

@@ -3,25 +3,22 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
+	"github.com/groundwork-saas/groundwork/deployments/internal/stripe"
 )
 
 // load is what is done with the stack while its processes are restarted.
 type load struct {
-	*client
+	*client.Client
 
 	received *receiver
 	rate     float64
@@ -47,17 +44,11 @@ func newLoad(ctx context.Context, s site, received *receiver, rate float64) (*lo
 	if err != nil {
 		return nil, err
 	}
-	l := &load{client: c, received: received, rate: rate, secret: "whsec_" + rand.Text()}
-	var signedUp struct {
-		AccessToken string `json:"access_token"`
-	}
-	account := map[string]string{
-		"name": "Rolling", "email": strings.ToLower(rand.Text()) + "@example.com", "password": rand.Text(), "organization": "Rolling",
-	}
-	if err := l.api(ctx, http.MethodPost, "/auth/signup", account, &signedUp, http.StatusCreated); err != nil {
+	l := &load{Client: c, received: received, rate: rate, secret: "whsec_" + rand.Text()}
+	account := client.Account{Name: "Rolling", Email: strings.ToLower(rand.Text()) + "@example.com", Password: rand.Text(), Organization: "Rolling"}
+	if _, err := l.SignUp(ctx, account); err != nil {
 		return nil, err
 	}
-	l.key = signedUp.AccessToken
 	var made struct {
 		Key string `json:"key"`
 	}
@@ -65,7 +56,7 @@ func newLoad(ctx context.Context, s site, received *receiver, rate float64) (*lo
 	if err := l.api(ctx, http.MethodPost, "/api-keys", map[string]any{"name": "rolling", "scopes": scopes}, &made, http.StatusCreated); err != nil {
 		return nil, err
 	}
-	l.key = made.Key
+	l.Token = made.Key
 	endpoint := map[string]any{"url": "http://" + received.address + "/", "events": []string{"customer.created", "order.paid"}}
 	if err := l.api(ctx, http.MethodPost, "/webhook-endpoints", endpoint, nil, http.StatusCreated); err != nil {
 		return nil, err
@@ -179,24 +170,10 @@ func (l *load) pay(ctx context.Context) {
 
 // hook sends what Stripe would, signed.
 func (l *load) hook(ctx context.Context, order string) error {
-	event, err := json.Marshal(map[string]any{
-		"id": "evt_" + rand.Text(), "object": "event", "type": "checkout.session.completed", "created": time.Now().Unix(),
-		"data": map[string]any{"object": map[string]any{
-			"id": "cs_test_" + rand.Text(), "object": "checkout.session", "payment_status": "paid", "status": "complete",
-			"amount_total": 3600, "currency": "eur", "metadata": map[string]string{"order_id": order},
-		}},
+	event := stripe.Paid(order, 3600, "eur", time.Now())
+	return l.Do(ctx, client.Call{ // the address is a secret
+		Method: http.MethodPost, Path: "/hooks/…", URL: l.source.URL, Header: stripe.Headers(l.secret, event, time.Now()), Body: event, Want: http.StatusOK,
 	})
-	if err != nil {
-		return err
-	}
-	at := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(l.secret))
-	_, _ = fmt.Fprintf(mac, "%s.%s", at, event)
-	header := http.Header{"Content-Type": {"application/json"}, "Stripe-Signature": {"t=" + at + ",v1=" + hex.EncodeToString(mac.Sum(nil))}}
-	if _, err := l.send(ctx, call{method: http.MethodPost, url: l.source.URL, header: header, body: bytes.NewReader(event), want: http.StatusOK}); err != nil {
-		return errors.New("POST /hooks/…: " + strings.ReplaceAll(err.Error(), l.source.URL, "…")) // the address is a secret
-	}
-	return nil
 }
 
 // transfer uploads a file over some seconds, so that restarts come in between, reads it again and removes it.
@@ -218,24 +195,25 @@ func (l *load) transfer(ctx context.Context) {
 		}
 		_ = w.CloseWithError(err)
 	}()
-	header := http.Header{"Content-Type": {form.FormDataContentType()}, "Authorization": {"Bearer " + l.key}}
-	answer, err := l.send(ctx, call{method: http.MethodPost, url: l.origin + "/api/v1/files", header: header, body: r, want: http.StatusCreated})
-	_ = r.Close()
-	if err != nil {
-		err = fmt.Errorf("POST /files: %w", err)
-	}
 	var made record
-	if !l.did(err) || !l.did(json.Unmarshal(answer, &made)) {
+	err := l.Do(ctx, client.Call{
+		Method: http.MethodPost, Path: "/files", Header: map[string]string{"Content-Type": form.FormDataContentType()}, Body: r, Into: &made,
+		Want: http.StatusCreated,
+	})
+	_ = r.Close()
+	if !l.did(err) {
 		return
 	}
 	path := "/files/" + made.ID
-	read, err := l.send(ctx, call{method: http.MethodGet, url: l.origin + "/api/v1" + path + "/content", header: header, want: http.StatusOK})
-	if err == nil && !bytes.Equal(read, contents) {
-		err = errors.New("the contents are others than were sent")
-	}
-	if err != nil {
-		err = fmt.Errorf("GET %s/content: %w", path, err)
+	read, err := l.Ask(ctx, client.Call{Method: http.MethodGet, Path: path + "/content", Want: http.StatusOK})
+	if err == nil && !bytes.Equal(read.Body, contents) {
+		err = fmt.Errorf("GET %s/content: the contents are others than were sent", path)
 	}
 	l.did(err)
 	l.did(l.api(ctx, http.MethodDelete, path, nil, nil, http.StatusNoContent))
+}
+
+// api calls the API with JSON; into is nil where the answer does not matter.
+func (l *load) api(ctx context.Context, method, path string, body, into any, want int) error {
+	return l.Do(ctx, client.Call{Method: method, Path: path, Body: body, Into: into, Want: want})
 }

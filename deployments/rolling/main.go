@@ -1,7 +1,7 @@
 // Command rolling restarts every process of the product in turn while it is used, and counts what came of it: `make rolling`.
 //
-// It brings up two of each process behind the balancer with deployments/caddy/Caddyfile, all on this machine, or takes a
-// running stack of containers (-compose). Callers read, write, upload, and send webhooks through the balancer; each write
+// It brings up two of each process behind the balancer with deployments/caddy/Caddyfile, all on this machine, of this version or of
+// one before (-from), or takes a running stack of containers (-compose). Callers read, write, upload, and send webhooks through the balancer; each write
 // makes jobs. At the end every request must have been answered well, and every job must have run, once.
 package main
 
@@ -21,6 +21,7 @@ import (
 type options struct {
 	rounds  int
 	rate    float64
+	from    string // the version that runs before, as git names it, with processes; "" for this one
 	compose bool
 	// target and authority are the stack's origin and the certificate that its own rests on, with compose.
 	target, authority string
@@ -39,6 +40,8 @@ type site interface {
 	authority() string
 	// replicas are the names of all processes, in the order in which they are restarted.
 	replicas() []string
+	// advance brings the database to the version that is rolled out, where it is not there yet.
+	advance(ctx context.Context) error
 	// restart tells a process to stop, waits until it has, starts it again and waits until it is ready.
 	restart(ctx context.Context, name string) error
 	// close ends what was brought up. Where all was not well, it leaves what says why.
@@ -49,6 +52,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 2, "how often each process is restarted")
 	flag.Float64Var(&o.rate, "rate", 1, "how much load: 1 is some 60 requests a second")
+	flag.StringVar(&o.from, "from", "", "begin with another version, such as v1.2.0 or a commit: its schema and processes come up first, then the database and each process is brought to this one")
 	flag.BoolVar(&o.compose, "compose", false, "restart the containers of the running stack of docker-compose.yml")
 	flag.StringVar(&o.target, "target", "https://localhost", "with -compose: the stack's origin")
 	flag.StringVar(&o.authority, "authority", "", "with -compose: a file with the certificate of the authority that is to be believed; the balancer's own where it is left out")
@@ -87,6 +91,11 @@ func run(ctx context.Context, o options) (v verdict, err error) {
 	if err != nil {
 		return v, err
 	}
+	if !o.compose { // whose callers on this machine have one address
+		if err := tellsCallersApart(ctx, s); err != nil {
+			return v, err
+		}
+	}
 	l, err := newLoad(ctx, s, received, o.rate)
 	if err != nil {
 		return v, err
@@ -111,12 +120,18 @@ func open(ctx context.Context, o options, received *receiver) (site, error) {
 	if o.compose {
 		return openContainers(ctx, o)
 	}
-	return openProcesses(ctx, received)
+	return openProcesses(ctx, received, o.from)
 }
 
 // roll restarts each process in turn, as often as is asked for, and says how many requests failed meanwhile.
 func roll(ctx context.Context, s site, l *load, rounds int) error {
 	const pause = time.Second // of load with all of them up
+	if err := wait(ctx, pause); err != nil {
+		return err
+	}
+	if err := s.advance(ctx); err != nil {
+		return err
+	}
 	for round := 1; round <= rounds; round++ {
 		for _, name := range s.replicas() {
 			if err := wait(ctx, pause); err != nil {

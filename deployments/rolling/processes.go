@@ -33,6 +33,7 @@ const (
 // processes are a stack of processes on this machine.
 type processes struct {
 	dir, root string
+	from      string // the version that comes up first; "" where it is this one
 	postgres  *devstack.Server
 	redis     *devstack.RedisServer
 	mails     *mailsink.Sink
@@ -50,7 +51,7 @@ type ports struct{ api, apiOps, intake, intakeOps, workerOps, schedulerOps int }
 
 // program is how a replica is started.
 type program struct {
-	path, ops string
+	file, ops string
 	args, env []string
 }
 
@@ -58,13 +59,13 @@ type program struct {
 func hosts() [2]string { return [2]string{"127.0.0.2", "127.0.0.3"} }
 
 // openProcesses brings the stack up. What it returns with an error is to be closed, too.
-func openProcesses(ctx context.Context, received *receiver) (_ site, err error) {
+func openProcesses(ctx context.Context, received *receiver, from string) (_ site, err error) {
 	caddy, err := exec.LookPath("caddy")
 	if err != nil {
 		return nil, errors.New("there is no caddy on this machine, which the rolling restart is shown behind: install it " +
 			"(apt-get install caddy, brew install caddy, or https://caddyserver.com/docs/install) and try again")
 	}
-	p := &processes{programs: map[string]program{}, running: map[string]*proc.Process{}, passwords: map[string]string{}}
+	p := &processes{from: from, programs: map[string]program{}, running: map[string]*proc.Process{}, passwords: map[string]string{}}
 	if p.dir, err = os.MkdirTemp("", "groundwork-rolling-"); err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
@@ -95,7 +96,7 @@ func (p *processes) authority() string {
 }
 func (p *processes) replicas() []string { return p.names }
 
-// prepare builds the programs.
+// prepare builds the programs, of the version that comes up first too.
 func (p *processes) prepare(ctx context.Context) error {
 	work, err := exec.CommandContext(ctx, "go", "env", "GOWORK").Output()
 	if err != nil || len(bytes.TrimSpace(work)) == 0 {
@@ -103,15 +104,36 @@ func (p *processes) prepare(ctx context.Context) error {
 	}
 	p.root = filepath.Dir(strings.TrimSpace(string(work)))
 	say("building the processes")
-	bin := filepath.Join(p.dir, "bin")
+	if err := p.build(ctx, p.root, "bin", "./api/cmd/api", "./worker/cmd/worker", "./scheduler/cmd/scheduler"); err != nil || p.from == "" {
+		return err
+	}
+	say("building the processes of %s", p.from)
+	source := filepath.Join(p.dir, "source")
+	archive := filepath.Join(p.dir, "source.tar")
+	if err := errors.Join(os.Mkdir(source, 0o700), p.tool(ctx, p.root, "git", "archive", "--output", archive, p.from)); err != nil {
+		return err
+	}
+	if err := p.tool(ctx, source, "tar", "-xf", archive); err != nil {
+		return err
+	}
+	return p.build(ctx, source, "before", "./api/cmd/api", "./worker/cmd/worker", "./scheduler/cmd/scheduler", "./migrations/cmd/migrate")
+}
+
+// build compiles a repository's programs into a folder of ours.
+func (p *processes) build(ctx context.Context, repository, into string, programs ...string) error {
+	bin := filepath.Join(p.dir, into)
 	if err := os.Mkdir(bin, 0o700); err != nil {
 		return fmt.Errorf("build the processes: %w", err)
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), //nolint:gosec // ours
-		"./api/cmd/api", "./worker/cmd/worker", "./scheduler/cmd/scheduler")
-	build.Dir = p.root
-	if said, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the processes: %w\n%s", err, said)
+	return p.tool(ctx, repository, "go", append([]string{"build", "-o", bin + string(filepath.Separator)}, programs...)...)
+}
+
+// tool runs a program that has nothing to say but errors.
+func (*processes) tool(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", name, args[0], err, said)
 	}
 	return nil
 }
@@ -138,7 +160,33 @@ func (p *processes) startServers(ctx context.Context) (err error) {
 	if err := migrations.EnsureRoles(ctx, p.postgres.AdminURL, p.passwords); err != nil {
 		return err
 	}
+	if p.from == "" {
+		return p.migrate(ctx)
+	}
+	up := exec.CommandContext(ctx, filepath.Join(p.dir, "before", "migrate"), "up") //nolint:gosec // built by us
+	up.Env = []string{"MIGRATE_DATABASE_URL=" + p.postgres.AdminURL}
+	if said, err := up.CombinedOutput(); err != nil {
+		return fmt.Errorf("migrate to %s: %w\n%s", p.from, err, said)
+	}
+	return nil
+}
+
+func (p *processes) migrate(ctx context.Context) error {
 	return migrations.Up(ctx, migrations.Config{URL: p.postgres.AdminURL})
+}
+
+// advance brings the database, and each process that is started from now on, to this version.
+func (p *processes) advance(ctx context.Context) error {
+	if p.from == "" {
+		return nil
+	}
+	began := time.Now()
+	if err := p.migrate(ctx); err != nil {
+		return err
+	}
+	say("the database is migrated from %s, in %.1f s", p.from, time.Since(began).Seconds())
+	p.from = ""
+	return nil
 }
 
 // settle chooses the ports and says how each replica is started.
@@ -179,7 +227,7 @@ func (p *processes) settle(ctx context.Context, received *receiver) error {
 
 func (p *processes) add(name, file, ops string, args []string, env ...string) {
 	p.names = append(p.names, name)
-	p.programs[name] = program{path: filepath.Join(p.dir, "bin", file), ops: ops, args: args, env: env}
+	p.programs[name] = program{file: file, ops: ops, args: args, env: env}
 }
 
 func join(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
@@ -216,8 +264,11 @@ func freeEverywhere(ctx context.Context) (int, error) {
 
 // start starts a replica and waits until it is ready.
 func (p *processes) start(ctx context.Context, name string) error {
-	this := p.programs[name]
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), this.path, this.args...) //nolint:gosec // built by us
+	this, version := p.programs[name], "bin"
+	if p.from != "" {
+		version = "before"
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(p.dir, version, this.file), this.args...) //nolint:gosec // built by us
 	cmd.Env = append(p.env[:len(p.env):len(p.env)], this.env...)
 	if err := p.run(ctx, name, cmd); err != nil {
 		return err
@@ -295,14 +346,8 @@ func (p *processes) startCaddy(ctx context.Context, caddy string) error {
 	if err := p.awaitReady(ctx, "caddy", "http://"+proc.Local(admin)+"/config/admin"); err != nil {
 		return err
 	}
-	isUp := func() bool { // it makes its certificates first
-		c, err := newClient(p)
-		if err == nil {
-			_, err = c.send(ctx, call{method: http.MethodGet, url: p.origin() + "/healthz", want: http.StatusOK})
-		}
-		return err == nil
-	}
-	if !proc.Poll(ctx, startPatience, isUp) {
+	// It makes its certificates first.
+	if !proc.Poll(ctx, startPatience, func() bool { return isUp(ctx, p) }) {
 		return errors.New("the API is not reached through the balancer; see caddy.log")
 	}
 	return nil

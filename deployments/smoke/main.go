@@ -21,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // settings are what the environment and the command line say.
@@ -90,11 +92,11 @@ func read(args []string, variable func(string) string) (settings, error) {
 
 // run takes the steps in turn; the first that fails ends it.
 func run(ctx context.Context, s settings, out io.Writer) error {
-	c := &client{origin: s.origin, http: &http.Client{
+	c := &client.Client{Origin: s.origin, HTTP: &http.Client{
 		Timeout:   20 * time.Second,
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: s.authorities, MinVersion: tls.VersionTLS12}},
 	}}
-	l := &look{client: c, settings: s}
+	l := &look{Client: c, settings: s}
 	defer l.tidy(context.WithoutCancel(ctx))
 	for _, step := range l.steps() {
 		began := time.Now()

@@ -56,6 +56,6 @@ func TestRun_stops_at_what_is_not_well(t *testing.T) {
 	s.authorities = x509.NewCertPool()
 	s.authorities.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sick.Certificate().Raw}))
 	err := run(t.Context(), s, io.Discard)
-	require.ErrorContains(t, err, "an account signs in: POST /auth/login answered 503 where 200 was due: database.unavailable Try again. (request r-1)")
+	require.ErrorContains(t, err, "an account signs in: POST /auth/login answered 503 where 200 was due: database.unavailable: Try again. (request r-1)")
 	assert.NotContains(t, err.Error(), "hunter2")
 }

@@ -2,22 +2,20 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
+	"github.com/groundwork-saas/groundwork/deployments/internal/stripe"
 )
 
 // look is one look at the stack.
 type look struct {
-	*client
+	*client.Client
 	settings
 
 	customer, order, source string // ids of what was made and is there still
@@ -42,28 +40,14 @@ func (l *look) steps() []step {
 }
 
 func (l *look) isUp(ctx context.Context) error {
-	status, _, err := l.send(ctx, http.MethodGet, l.client.origin+"/healthz", http.Header{}, nil)
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("/healthz answered %d", status)
-	}
-	return err
+	return l.Do(ctx, client.Call{Method: http.MethodGet, Path: "/healthz", URL: l.Origin + "/healthz", Want: http.StatusOK})
 }
 
 func (l *look) signIn(ctx context.Context) error {
-	var session struct {
-		AccessToken string `json:"access_token"`
-	}
-	account := map[string]string{"email": l.email, "password": l.password}
-	err := l.do(ctx, http.MethodPost, "/auth/login", account, &session, http.StatusOK)
-	var no *refused
-	if errors.As(err, &no) && no.Code == "auth.invalid_credentials" {
-		account["name"], account["organization"] = "Smoke", "Smoke"
-		err = l.do(ctx, http.MethodPost, "/auth/signup", account, &session, http.StatusCreated)
-	}
-	if errors.As(err, &no) && no.Code == "auth.email_taken" {
+	_, _, err := l.Enter(ctx, client.Account{Name: "Smoke", Email: l.email, Password: l.password, Organization: "Smoke"})
+	if errors.Is(err, client.ErrOtherPassword) {
 		return fmt.Errorf("%s has an account with another password than SMOKE_PASSWORD says", l.email)
 	}
-	l.token = session.AccessToken
 	return err
 }
 
@@ -80,11 +64,11 @@ type record struct {
 func (l *look) makeRecord(ctx context.Context) error {
 	var made, read record
 	name := "Smoke " + rand.Text()
-	if err := l.do(ctx, http.MethodPost, "/customers", map[string]string{"name": name}, &made, http.StatusCreated); err != nil {
+	if err := l.make(ctx, "/customers", map[string]string{"name": name}, &made); err != nil {
 		return err
 	}
 	l.customer = made.ID
-	if err := l.do(ctx, http.MethodGet, "/customers/"+made.ID, nil, &read, http.StatusOK); err != nil {
+	if err := l.read(ctx, "/customers/"+made.ID, &read); err != nil {
 		return err
 	}
 	if read.Name != name {
@@ -93,7 +77,7 @@ func (l *look) makeRecord(ctx context.Context) error {
 	var found struct {
 		Data []record `json:"data"`
 	}
-	if err := l.do(ctx, http.MethodGet, "/customers?limit=5&q="+strings.TrimPrefix(name, "Smoke "), nil, &found, http.StatusOK); err != nil {
+	if err := l.read(ctx, "/customers?limit=5&q="+strings.TrimPrefix(name, "Smoke "), &found); err != nil {
 		return err
 	}
 	if len(found.Data) != 1 || found.Data[0].ID != made.ID {
@@ -102,37 +86,39 @@ func (l *look) makeRecord(ctx context.Context) error {
 	return nil
 }
 
+// make makes a record, read reads one, and act does what needs no body.
+func (l *look) make(ctx context.Context, path string, body, into any) error {
+	return l.Do(ctx, client.Call{Method: http.MethodPost, Path: path, Body: body, Into: into, Want: http.StatusCreated})
+}
+
+func (l *look) read(ctx context.Context, path string, into any) error {
+	return l.Do(ctx, client.Call{Method: http.MethodGet, Path: path, Into: into, Want: http.StatusOK})
+}
+
+func (l *look) act(ctx context.Context, method, path string, want int) error {
+	return l.Do(ctx, client.Call{Method: method, Path: path, Want: want})
+}
+
 // takeWebhook has an order that waits to be paid, and says as Stripe would that it was.
 func (l *look) takeWebhook(ctx context.Context) error {
 	var order, source record
-	err := l.do(ctx, http.MethodPost, "/orders", map[string]any{
+	err := l.make(ctx, "/orders", map[string]any{
 		"customer_id": l.customer, "currency": "EUR", "lines": []map[string]any{{"sku": "SMOKE", "quantity": 1, "unit_price_cents": 100}},
-	}, &order, http.StatusCreated)
+	}, &order)
 	if err != nil {
 		return err
 	}
 	l.order = order.ID
-	if err := l.do(ctx, http.MethodPost, "/orders/"+order.ID+"/place", nil, nil, http.StatusOK); err != nil {
+	if err := l.act(ctx, http.MethodPost, "/orders/"+order.ID+"/place", http.StatusOK); err != nil {
 		return err
 	}
 	l.secret = "whsec_" + rand.Text()
-	err = l.do(ctx, http.MethodPost, "/webhook-sources", map[string]any{
-		"name": "Smoke", "provider": "stripe", "secrets": []string{l.secret},
-	}, &source, http.StatusCreated)
+	err = l.make(ctx, "/webhook-sources", map[string]any{"name": "Smoke", "provider": "stripe", "secrets": []string{l.secret}}, &source)
 	if err != nil {
 		return err
 	}
 	l.source, l.sourceURL = source.ID, source.URL
-	event, err := json.Marshal(map[string]any{
-		"id": "evt_" + rand.Text(), "object": "event", "type": "checkout.session.completed", "created": time.Now().Unix(),
-		"data": map[string]any{"object": map[string]any{
-			"id": "cs_test_" + rand.Text(), "object": "checkout.session", "payment_status": "paid", "status": "complete",
-			"amount_total": 100, "currency": "eur", "metadata": map[string]string{"order_id": order.ID},
-		}},
-	})
-	if err != nil {
-		return fmt.Errorf("write the event: %w", err)
-	}
+	event := stripe.Paid(order.ID, 100, "eur", time.Now())
 	if err := l.post(ctx, "whsec_"+rand.Text(), event, http.StatusUnauthorized); err != nil {
 		return err
 	}
@@ -141,18 +127,16 @@ func (l *look) takeWebhook(ctx context.Context) error {
 
 // post posts an event with the signature that Stripe would make. The source's address is a secret, and in no error.
 func (l *look) post(ctx context.Context, secret string, event []byte, want int) error {
-	at := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(secret))
-	_, _ = fmt.Fprintf(mac, "%s.%s", at, event)
-	status, _, err := l.send(ctx, http.MethodPost, l.sourceURL, http.Header{
-		"Content-Type": {"application/json"}, "Stripe-Signature": {"t=" + at + ",v1=" + hex.EncodeToString(mac.Sum(nil))},
-	}, event)
 	origin, _, _ := strings.Cut(l.sourceURL, "/hooks/")
-	if err != nil {
+	err := l.Do(ctx, client.Call{
+		Method: http.MethodPost, Path: "/hooks/…", URL: l.sourceURL, Header: stripe.Headers(secret, event, time.Now()), Body: event, Want: want,
+	})
+	var other *client.Unexpected
+	switch {
+	case errors.As(err, &other):
+		return fmt.Errorf("the intake at %s answered %d where %d was due", origin, other.Status, want)
+	case err != nil:
 		return fmt.Errorf("the intake at %s does not answer; is INTAKE_URL where senders reach it?", origin)
-	}
-	if status != want {
-		return fmt.Errorf("the intake at %s answered %d where %d was due", origin, status, want)
 	}
 	return nil
 }
@@ -162,7 +146,7 @@ func (l *look) awaitJob(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		var order record
-		err := l.do(ctx, http.MethodGet, "/orders/"+l.order, nil, &order, http.StatusOK)
+		err := l.read(ctx, "/orders/"+l.order, &order)
 		if err == nil && order.Status == "paid" {
 			return nil
 		}
@@ -178,17 +162,17 @@ func (l *look) awaitJob(ctx context.Context) error {
 }
 
 func (l *look) deleteAll(ctx context.Context) error {
-	if err := l.do(ctx, http.MethodPost, "/orders/"+l.order+"/cancel", nil, nil, http.StatusOK); err != nil {
+	if err := l.act(ctx, http.MethodPost, "/orders/"+l.order+"/cancel", http.StatusOK); err != nil {
 		return err
 	}
 	for _, made := range []struct {
 		path string
 		id   *string
 	}{{"/orders/", &l.order}, {"/customers/", &l.customer}, {"/webhook-sources/", &l.source}} {
-		if err := l.do(ctx, http.MethodDelete, made.path+*made.id, nil, nil, http.StatusNoContent); err != nil {
+		if err := l.act(ctx, http.MethodDelete, made.path+*made.id, http.StatusNoContent); err != nil {
 			return err
 		}
-		if err := l.do(ctx, http.MethodGet, made.path+*made.id, nil, nil, http.StatusNotFound); err != nil {
+		if err := l.act(ctx, http.MethodGet, made.path+*made.id, http.StatusNotFound); err != nil {
 			return err
 		}
 		*made.id = ""
@@ -201,13 +185,13 @@ func (l *look) tidy(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if l.order != "" {
-		_ = l.do(ctx, http.MethodPost, "/orders/"+l.order+"/cancel", nil, nil, http.StatusOK)
-		_ = l.do(ctx, http.MethodDelete, "/orders/"+l.order, nil, nil, http.StatusNoContent)
+		_ = l.act(ctx, http.MethodPost, "/orders/"+l.order+"/cancel", http.StatusOK)
+		_ = l.act(ctx, http.MethodDelete, "/orders/"+l.order, http.StatusNoContent)
 	}
 	if l.customer != "" {
-		_ = l.do(ctx, http.MethodDelete, "/customers/"+l.customer, nil, nil, http.StatusNoContent)
+		_ = l.act(ctx, http.MethodDelete, "/customers/"+l.customer, http.StatusNoContent)
 	}
 	if l.source != "" {
-		_ = l.do(ctx, http.MethodDelete, "/webhook-sources/"+l.source, nil, nil, http.StatusNoContent)
+		_ = l.act(ctx, http.MethodDelete, "/webhook-sources/"+l.source, http.StatusNoContent)
 	}
 }

@@ -19,6 +19,13 @@ var _ apikeys.Store = (*Identity)(nil)
 const selectKeys = "select k.tenant_id, k.id, k.name, k.prefix, to_json(k.scopes), k.created_by, k.version, k.created_at, " +
 	"k.updated_at, k.expires_at, k.last_used_at, k.revoked_at from api_keys k"
 
+func keyRows() rowsOf[apikeys.Key] {
+	return rowsOf[apikeys.Key]{
+		query: selectKeys + " where k.tenant_id = $1", id: "k.id", read: readKey,
+		missing: func() error { return notFound("api_key.not_found", "API key") },
+	}
+}
+
 func readKey(row scanner) (k apikeys.Key, err error) {
 	var scopes []byte
 	err = row.Scan(&k.TenantID, &k.ID, &k.Name, &k.Prefix, &scopes, &k.CreatedBy, &k.Version, &k.CreatedAt,
@@ -55,27 +62,14 @@ func insertKey(tx *gorm.DB, k apikeys.Key, tokenHash []byte) error {
 
 // ListKeys returns keys, newest first.
 func (i *Identity) ListKeys(ctx context.Context, scope tenancy.Scope, request page.Request) ([]apikeys.Key, error) {
-	k, err := newestFirst(request)
-	if err != nil {
-		return nil, err
-	}
-	list, err := all(i.db.Scoped(ctx, scope), readKey,
-		selectKeys+" where k.tenant_id = $1"+k.sql("k.id", "$2"), scope.Tenant, k.after)
+	list, err := keyRows().list(i.db.Scoped(ctx, scope), scope.Tenant, request)
 	return list, translate(err)
 }
 
 // FindKey returns one key.
 func (i *Identity) FindKey(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (apikeys.Key, error) {
-	k, err := findKey(i.db.Scoped(ctx, scope), scope.Tenant, id, "")
+	k, err := keyRows().find(i.db.Scoped(ctx, scope), scope.Tenant, id, "")
 	return k, translate(err)
-}
-
-func findKey(tx *gorm.DB, tenant, id tenancy.ID, lock string) (apikeys.Key, error) {
-	k, found, err := one(tx, readKey, selectKeys+" where k.tenant_id = $1 and k.id = $2"+lock, tenant, id)
-	if err == nil && !found {
-		err = notFound("api_key.not_found", "API key")
-	}
-	return k, err
 }
 
 // ChangeKey changes or revokes a key.
@@ -84,7 +78,7 @@ func (i *Identity) ChangeKey(ctx context.Context, scope tenancy.Scope, id tenanc
 ) (after apikeys.Key, err error) {
 	err = i.db.InTx(ctx, scope, func(ctx context.Context) error {
 		tx := i.db.Scoped(ctx, scope)
-		before, err := findKey(tx, scope.Tenant, id, " for no key update")
+		before, err := keyRows().find(tx, scope.Tenant, id, " for no key update")
 		if err != nil {
 			return err
 		}
@@ -135,7 +129,7 @@ func (i *Identity) RotateKey(ctx context.Context, scope tenancy.Scope, id tenanc
 ) (next apikeys.Key, err error) {
 	err = i.db.InTx(ctx, scope, func(ctx context.Context) error {
 		tx := i.db.Scoped(ctx, scope)
-		before, err := findKey(tx, scope.Tenant, id, " for no key update")
+		before, err := keyRows().find(tx, scope.Tenant, id, " for no key update")
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ import (
 
 // Connectors keeps connectors, how far their syncs have come, and what came from where. It implements the stores of the
 // package connectors: connectors here, syncs in connectors_sync.go; what goes across tenants is SystemConnectors'.
-type Connectors struct{ router Router }
+type Connectors struct{ tenanted }
 
 var (
 	_ connectors.Store     = (*Connectors)(nil)
@@ -24,31 +24,14 @@ var (
 )
 
 // NewConnectors returns the store over the tenants' databases.
-func NewConnectors(router Router) *Connectors { return &Connectors{router: router} }
-
-// tenant is the tenant's database as the scope may see it.
-func (s *Connectors) tenant(ctx context.Context, scope tenancy.Scope) (*gorm.DB, error) {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	return db.Scoped(ctx, scope), nil
-}
-
-// inTx runs fn in a transaction of the scope's tenant.
-func (s *Connectors) inTx(ctx context.Context, scope tenancy.Scope, fn func(ctx context.Context, tx *gorm.DB) error) error {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return err
-	}
-	return translate(db.InTx(ctx, scope, func(ctx context.Context) error { return fn(ctx, db.Scoped(ctx, scope)) }))
-}
+func NewConnectors(router Router) *Connectors { return &Connectors{tenanted{router}} }
 
 const (
 	connectorColumns = `c.tenant_id, c.id, c.name, c.kind, c.resource, c.url, c.auth_header, c.auth_sealed, c.settings, c.by_field,
 		c.mapping, c.schedule, c.requests_per_minute, c.delete_missing, c.full_every_hours, c.history, c.paused, c.version, c.created_at,
 		c.updated_at, s.next_at, s.step, s.state`
-	connectorFrom = ` from connectors c join connector_states s on s.tenant_id = $1 and s.connector_id = c.id where c.tenant_id = $1`
+	connectorQuery = "select " + connectorColumns +
+		" from connectors c join connector_states s on s.tenant_id = $1 and s.connector_id = c.id where c.tenant_id = $1"
 )
 
 // connectorRow is a connector with how far its sync has come.
@@ -56,6 +39,10 @@ type connectorRow struct {
 	connectors.Connector
 
 	sync connectors.SyncState
+}
+
+func connectorRows() rowsOf[connectorRow] {
+	return rowsOf[connectorRow]{query: connectorQuery, id: "c.id", read: readConnector, missing: connectors.ErrNotFound}
 }
 
 func readConnector(row scanner) (r connectorRow, err error) {
@@ -114,17 +101,9 @@ func (s *Connectors) CreateConnector(ctx context.Context, scope tenancy.Scope, c
 		return err
 	}
 	return s.inTx(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
-		// One at a time, so that two do not both become the last one.
-		if err := Lock(tx, LockKey("connectors", scope.Tenant[:]...)); err != nil {
+		allowed := allowance{table: "connectors", most: connectors.MaxConnectors, tooMany: connectors.ErrTooMany}
+		if err := allowed.mayAdd(tx, scope.Tenant); err != nil {
 			return err
-		}
-		count, _, err := one(tx, func(row scanner) (n int, err error) { return n, row.Scan(&n) },
-			"select count(*) from connectors where tenant_id = $1", scope.Tenant)
-		switch {
-		case err != nil:
-			return err
-		case count >= connectors.MaxConnectors:
-			return connectors.ErrTooMany()
 		}
 		if err := Defer(tx, `insert into connectors (tenant_id, id, name, kind, resource, url, auth_header, auth_sealed, settings, by_field,
 			mapping, schedule, requests_per_minute, delete_missing, full_every_hours, history, paused, version, created_at, updated_at)
@@ -144,38 +123,18 @@ func (s *Connectors) CreateConnector(ctx context.Context, scope tenancy.Scope, c
 
 // ListConnectors returns connectors, newest first.
 func (s *Connectors) ListConnectors(ctx context.Context, scope tenancy.Scope, request page.Request) ([]connectors.Connector, error) {
-	k, err := newestFirst(request)
-	if err != nil {
-		return nil, err
-	}
-	tx, err := s.tenant(ctx, scope)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := all(tx, readConnector, "select "+connectorColumns+connectorFrom+k.sql("c.id", "$2"), scope.Tenant, k.after)
+	rows, err := connectorRows().listIn(ctx, s.tenanted, scope, request)
 	list := make([]connectors.Connector, len(rows))
 	for i, row := range rows {
 		list[i] = row.Connector
 	}
-	return list, translate(err)
+	return list, err
 }
 
 // FindConnector returns one connector.
 func (s *Connectors) FindConnector(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (connectors.Connector, error) {
-	tx, err := s.tenant(ctx, scope)
-	if err != nil {
-		return connectors.Connector{}, err
-	}
-	row, err := findConnector(tx, scope.Tenant, id, "")
-	return row.Connector, translate(err)
-}
-
-func findConnector(tx *gorm.DB, tenant, id tenancy.ID, lock string) (connectorRow, error) {
-	row, found, err := one(tx, readConnector, "select "+connectorColumns+connectorFrom+" and c.id = $2"+lock, tenant, id)
-	if err == nil && !found {
-		err = connectors.ErrNotFound()
-	}
-	return row, err
+	row, err := connectorRows().findIn(ctx, s.tenanted, scope, id)
+	return row.Connector, err
 }
 
 // ChangeConnector changes a connector.
@@ -183,7 +142,7 @@ func (s *Connectors) ChangeConnector(ctx context.Context, scope tenancy.Scope, i
 	change func(*connectors.Connector) error,
 ) (after connectors.Connector, err error) {
 	err = s.inTx(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
-		row, err := findConnector(tx, scope.Tenant, id, " for no key update of c")
+		row, err := connectorRows().find(tx, scope.Tenant, id, " for no key update of c")
 		if err != nil {
 			return err
 		}
@@ -262,7 +221,7 @@ func (s *Connectors) DeleteConnector(ctx context.Context, scope tenancy.Scope, i
 	check func(connectors.Connector) error,
 ) error {
 	return s.inTx(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
-		row, err := findConnector(tx, scope.Tenant, id, " for update of s") // in the order of syncs
+		row, err := connectorRows().find(tx, scope.Tenant, id, " for update of s") // in the order of syncs
 		if err != nil {
 			return err
 		}

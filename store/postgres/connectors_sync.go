@@ -13,12 +13,8 @@ import (
 
 // FindSync returns a connector and how far its sync has come.
 func (s *Connectors) FindSync(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (connectors.Connector, connectors.SyncState, error) {
-	tx, err := s.tenant(ctx, scope)
-	if err != nil {
-		return connectors.Connector{}, connectors.SyncState{}, err
-	}
-	row, err := findConnector(tx, scope.Tenant, id, "")
-	return row.Connector, row.sync, translate(err)
+	row, err := connectorRows().findIn(ctx, s.tenanted, scope, id)
+	return row.Connector, row.sync, err
 }
 
 // AdvanceSync runs step in a transaction with the state that it comes to. The state is held meanwhile: who comes with an

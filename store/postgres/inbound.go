@@ -17,15 +17,16 @@ import (
 // Inbound keeps the sources of webhooks and what arrives from them. It implements inbound.Store: sources here, events in
 // inbound_events.go, replays in inbound_replay.go. What tokens lead to is in the control plane; the rest is the tenant's.
 type Inbound struct {
+	tenanted
+
 	control *DB
-	router  Router
 }
 
 var _ inbound.Store = (*Inbound)(nil)
 
 // NewInbound returns the store over the control plane's database and the tenants'.
 func NewInbound(control *DB, router Router) *Inbound {
-	return &Inbound{control: control, router: router}
+	return &Inbound{tenanted: tenanted{router}, control: control}
 }
 
 // Transact runs fn in one transaction.
@@ -37,15 +38,6 @@ func (s *Inbound) Transact(ctx context.Context, scope tenancy.Scope, fn func(ctx
 	return translate(db.InTx(ctx, scope, fn))
 }
 
-// tenant is the tenant's database as the scope may see it.
-func (s *Inbound) tenant(ctx context.Context, scope tenancy.Scope) (*gorm.DB, error) {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	return db.Scoped(ctx, scope), nil
-}
-
 const sourceColumns = "s.tenant_id, s.id, s.name, s.provider, s.settings, to_json(s.filter), s.paused_at, s.token_sealed, s.secrets, " +
 	"s.version, s.created_at, s.updated_at"
 
@@ -55,6 +47,13 @@ type keptSecret struct {
 	Hint      string     `json:"hint"`
 	CreatedAt time.Time  `json:"created_at"`
 	Sealed    []byte     `json:"sealed"`
+}
+
+func sourceRows() rowsOf[inbound.Source] {
+	return rowsOf[inbound.Source]{
+		query: "select " + sourceColumns + " from webhook_sources s where s.tenant_id = $1", id: "s.id", read: readSource,
+		missing: inbound.ErrNoSource,
+	}
 }
 
 func readSource(row scanner) (source inbound.Source, err error) {
@@ -131,36 +130,12 @@ func addToken(tx *gorm.DB, scope tenancy.Scope, source tenancy.ID, tokenHash []b
 
 // ListSources returns sources, newest first.
 func (s *Inbound) ListSources(ctx context.Context, scope tenancy.Scope, request page.Request) ([]inbound.Source, error) {
-	k, err := newestFirst(request)
-	if err != nil {
-		return nil, err
-	}
-	tx, err := s.tenant(ctx, scope)
-	if err != nil {
-		return nil, err
-	}
-	list, err := all(tx, readSource,
-		"select "+sourceColumns+" from webhook_sources s where s.tenant_id = $1"+k.sql("s.id", "$2"), scope.Tenant, k.after)
-	return list, translate(err)
+	return sourceRows().listIn(ctx, s.tenanted, scope, request)
 }
 
 // FindSource returns one source.
 func (s *Inbound) FindSource(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (inbound.Source, error) {
-	tx, err := s.tenant(ctx, scope)
-	if err != nil {
-		return inbound.Source{}, err
-	}
-	source, err := findSource(tx, scope.Tenant, id, "")
-	return source, translate(err)
-}
-
-func findSource(tx *gorm.DB, tenant, id tenancy.ID, lock string) (inbound.Source, error) {
-	source, found, err := one(tx, readSource,
-		"select "+sourceColumns+" from webhook_sources s where s.tenant_id = $1 and s.id = $2"+lock, tenant, id)
-	if err == nil && !found {
-		err = inbound.ErrNoSource()
-	}
-	return source, err
+	return sourceRows().findIn(ctx, s.tenanted, scope, id)
 }
 
 // ChangeSource changes a source.
@@ -168,7 +143,7 @@ func (s *Inbound) ChangeSource(ctx context.Context, scope tenancy.Scope, id tena
 	change func(ctx context.Context, source *inbound.Source) error,
 ) (after inbound.Source, err error) {
 	err = s.managed(ctx, scope, func(ctx context.Context, tx *gorm.DB) error {
-		before, err := findSource(tx, scope.Tenant, id, " for no key update")
+		before, err := sourceRows().find(tx, scope.Tenant, id, " for no key update")
 		if err != nil {
 			return err
 		}
@@ -233,7 +208,7 @@ func (s *Inbound) DeleteSource(ctx context.Context, scope tenancy.Scope, id tena
 	check func(inbound.Source) error,
 ) error {
 	return s.managed(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
-		source, err := findSource(tx, scope.Tenant, id, " for update")
+		source, err := sourceRows().find(tx, scope.Tenant, id, " for update")
 		if err != nil {
 			return err
 		}

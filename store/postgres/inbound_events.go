@@ -248,21 +248,15 @@ func likePattern(pattern string) string {
 
 // FindEvent returns one event whole.
 func (s *Inbound) FindEvent(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (inbound.Event, error) {
-	tx, err := s.tenant(ctx, scope)
-	if err != nil {
-		return inbound.Event{}, err
-	}
-	e, err := findEvent(tx, scope.Tenant, id, "")
-	return e, translate(err)
+	return eventRows().findIn(ctx, s.tenanted, scope, id)
 }
 
-func findEvent(tx *gorm.DB, tenant, id tenancy.ID, lock string) (inbound.Event, error) {
-	e, found, err := one(tx, readWholeEvent,
-		"select "+inboundEventColumns+", e.headers, e.body from inbound_events e where e.tenant_id = $1 and e.id = $2"+lock, tenant, id)
-	if err == nil && !found {
-		err = inbound.ErrNoEvent()
+// eventRows are inbound events, whole.
+func eventRows() rowsOf[inbound.Event] {
+	return rowsOf[inbound.Event]{
+		query: "select " + inboundEventColumns + ", e.headers, e.body from inbound_events e where e.tenant_id = $1", id: "e.id",
+		read: readWholeEvent, missing: inbound.ErrNoEvent,
 	}
-	return e, err
 }
 
 // UpdateEvent changes what has become of an event.
@@ -274,7 +268,7 @@ func (s *Inbound) UpdateEvent(ctx context.Context, scope tenancy.Scope, id tenan
 		if err != nil {
 			return err
 		}
-		before, err := findEvent(tx, scope.Tenant, id, " for no key update")
+		before, err := eventRows().find(tx, scope.Tenant, id, " for no key update")
 		if err != nil {
 			return err
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/groundwork-saas/groundwork/domain/audit"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/members"
@@ -21,6 +19,13 @@ const invitationColumns = "i.tenant_id, i.id, i.email, i.role, i.invited_by, i.c
 func invitationFields(i *members.Invitation) []any {
 	return []any{
 		&i.TenantID, &i.ID, &i.Email, &i.Role, &i.InvitedBy, &i.CreatedAt, &i.ExpiresAt, &i.AcceptedAt, &i.RevokedAt,
+	}
+}
+
+func invitationRows() rowsOf[members.Invitation] {
+	return rowsOf[members.Invitation]{
+		query: "select " + invitationColumns + " from invitations i where i.tenant_id = $1", id: "i.id", read: readInvitation,
+		missing: func() error { return notFound("invitation.not_found", "invitation") },
 	}
 }
 
@@ -75,35 +80,21 @@ func (i *Identity) CreateInvitation(ctx context.Context, scope tenancy.Scope, in
 // ListInvitations returns invitations, newest first.
 func (i *Identity) ListInvitations(ctx context.Context, scope tenancy.Scope, request page.Request,
 ) ([]members.Invitation, error) {
-	k, err := newestFirst(request)
-	if err != nil {
-		return nil, err
-	}
-	list, err := all(i.db.Scoped(ctx, scope), readInvitation,
-		"select "+invitationColumns+" from invitations i where i.tenant_id = $1"+k.sql("i.id", "$2"), scope.Tenant, k.after)
+	list, err := invitationRows().list(i.db.Scoped(ctx, scope), scope.Tenant, request)
 	return list, translate(err)
 }
 
 // FindInvitationByID returns one invitation.
 func (i *Identity) FindInvitationByID(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (members.Invitation, error) {
-	inv, err := findInvitation(i.db.Scoped(ctx, scope), scope.Tenant, id, "")
+	inv, err := invitationRows().find(i.db.Scoped(ctx, scope), scope.Tenant, id, "")
 	return inv, translate(err)
-}
-
-func findInvitation(tx *gorm.DB, tenant, id tenancy.ID, lock string) (members.Invitation, error) {
-	inv, found, err := one(tx, readInvitation,
-		"select "+invitationColumns+" from invitations i where i.tenant_id = $1 and i.id = $2"+lock, tenant, id)
-	if err == nil && !found {
-		err = notFound("invitation.not_found", "invitation")
-	}
-	return inv, err
 }
 
 // RevokeInvitation takes an open invitation back.
 func (i *Identity) RevokeInvitation(ctx context.Context, scope tenancy.Scope, id tenancy.ID, now time.Time) error {
 	err := i.db.InTx(ctx, scope, func(ctx context.Context) error {
 		tx := i.db.Scoped(ctx, scope)
-		inv, err := findInvitation(tx, scope.Tenant, id, " for update")
+		inv, err := invitationRows().find(tx, scope.Tenant, id, " for update")
 		if err != nil {
 			return err
 		}

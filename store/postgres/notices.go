@@ -106,7 +106,7 @@ func (i *Identity) SaveInvitationToken(ctx context.Context, scope tenancy.Scope,
 
 // FindMadeKey returns a key with who made it and who is told. Where a key made it these are the owners.
 func (i *Identity) FindMadeKey(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (notices.MadeKey, error) {
-	key, err := findKey(i.db.control(ctx), scope.Tenant, id, "")
+	key, err := keyRows().find(i.db.control(ctx), scope.Tenant, id, "")
 	if err != nil {
 		return notices.MadeKey{}, translate(err)
 	}

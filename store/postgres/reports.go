@@ -14,7 +14,7 @@ import (
 
 // Reports keeps reports and the schedules of reports. It implements reports.Store and reports.ScheduleStore. Its SQL is
 // written out; each statement names the tenant.
-type Reports struct{ router Router }
+type Reports struct{ tenanted }
 
 var (
 	_ reports.Store         = (*Reports)(nil)
@@ -22,7 +22,7 @@ var (
 )
 
 // NewReports returns the reports of the tenants' databases.
-func NewReports(router Router) *Reports { return &Reports{router: router} }
+func NewReports(router Router) *Reports { return &Reports{tenanted{router}} }
 
 const headColumns = "r.tenant_id, r.id, r.kind, r.day, r.version, r.time_zone, r.starts_at, r.ends_at, r.as_of, r.changes, " +
 	"r.created_at, r.superseded_at"
@@ -135,16 +135,11 @@ func findLatestReport(tx *gorm.DB, tenant tenancy.ID, kind string, day reports.D
 
 // FindReport returns one report.
 func (s *Reports) FindReport(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (reports.Report, error) {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return reports.Report{}, err
+	rows := rowsOf[reports.Report]{
+		query: "select " + headColumns + ", r.data from reports r where r.tenant_id = $1", id: "r.id", read: readReport,
+		missing: reports.ErrNotFound,
 	}
-	r, found, err := one(db.Scoped(ctx, scope), readReport,
-		"select "+headColumns+", r.data from reports r where r.tenant_id = $1 and r.id = $2", scope.Tenant, id)
-	if err == nil && !found {
-		err = reports.ErrNotFound()
-	}
-	return r, translate(err)
+	return rows.findIn(ctx, s.tenanted, scope, id)
 }
 
 // ListReports returns reports by their days, the latest first.

@@ -30,6 +30,14 @@ func (i *Identity) FindMembers(ctx context.Context, scope tenancy.Scope, users [
 const reportScheduleColumns = `s.tenant_id, s.id, s.kind, s.is_default, s.local_time, to_json(s.subscribers), to_json(s.formats), s.enabled,
 	s.version, s.created_at, s.updated_at`
 
+// reportScheduleRows are the schedules that are not deleted.
+func reportScheduleRows() rowsOf[reports.Schedule] {
+	return rowsOf[reports.Schedule]{
+		query: "select " + reportScheduleColumns + " from report_schedules s where s.tenant_id = $1 and s.deleted_at is null", id: "s.id",
+		read: readReportSchedule, missing: reports.ErrScheduleNotFound,
+	}
+}
+
 func readReportSchedule(row scanner) (s reports.Schedule, err error) {
 	var subscribers, formats []byte
 	if err := row.Scan(&s.TenantID, &s.ID, &s.Kind, &s.IsDefault, &s.LocalTime, &subscribers, &formats, &s.Enabled, &s.Version,
@@ -60,7 +68,7 @@ func (s *Reports) EnsureDefaults(ctx context.Context, scope tenancy.Scope, defau
 	if len(missing) == 0 {
 		return nil
 	}
-	return s.inTx(ctx, scope, func(tx *gorm.DB) error {
+	return s.inTx(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
 		for _, d := range missing {
 			if err := insertReportSchedule(tx, scope.Tenant, d, " on conflict (tenant_id, kind) where is_default do nothing"); err != nil {
 				return err
@@ -72,18 +80,10 @@ func (s *Reports) EnsureDefaults(ctx context.Context, scope tenancy.Scope, defau
 
 // CreateSchedule saves a schedule.
 func (s *Reports) CreateSchedule(ctx context.Context, scope tenancy.Scope, schedule reports.Schedule) error {
-	return s.inTx(ctx, scope, func(tx *gorm.DB) error {
-		// One at a time, so that two do not both become the last one.
-		if err := Lock(tx, LockKey("report_schedules", scope.Tenant[:]...)); err != nil {
+	return s.inTx(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
+		allowed := allowance{table: "report_schedules", live: "and deleted_at is null", most: reports.MaxSchedules, tooMany: reports.ErrTooManySchedules}
+		if err := allowed.mayAdd(tx, scope.Tenant); err != nil {
 			return err
-		}
-		count, _, err := one(tx, func(row scanner) (n int, err error) { return n, row.Scan(&n) },
-			"select count(*) from report_schedules where tenant_id = $1 and deleted_at is null", scope.Tenant)
-		switch {
-		case err != nil:
-			return err
-		case count >= reports.MaxSchedules:
-			return reports.ErrTooManySchedules()
 		}
 		if err := insertReportSchedule(tx, scope.Tenant, schedule, ""); err != nil {
 			return err
@@ -102,44 +102,20 @@ func insertReportSchedule(tx *gorm.DB, tenant tenancy.ID, s reports.Schedule, co
 
 // ListSchedules returns schedules, newest first.
 func (s *Reports) ListSchedules(ctx context.Context, scope tenancy.Scope, request page.Request) ([]reports.Schedule, error) {
-	k, err := newestFirst(request)
-	if err != nil {
-		return nil, err
-	}
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	list, err := all(db.Scoped(ctx, scope), readReportSchedule, "select "+reportScheduleColumns+
-		" from report_schedules s where s.tenant_id = $1 and s.deleted_at is null"+k.sql("s.id", "$2"), scope.Tenant, k.after)
-	return list, translate(err)
+	return reportScheduleRows().listIn(ctx, s.tenanted, scope, request)
 }
 
 // FindSchedule returns one schedule.
 func (s *Reports) FindSchedule(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (reports.Schedule, error) {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return reports.Schedule{}, err
-	}
-	found, err := findReportSchedule(db.Scoped(ctx, scope), scope.Tenant, id, "")
-	return found, translate(err)
-}
-
-func findReportSchedule(tx *gorm.DB, tenant, id tenancy.ID, lock string) (reports.Schedule, error) {
-	s, found, err := one(tx, readReportSchedule, "select "+reportScheduleColumns+
-		" from report_schedules s where s.tenant_id = $1 and s.id = $2 and s.deleted_at is null"+lock, tenant, id)
-	if err == nil && !found {
-		err = reports.ErrScheduleNotFound()
-	}
-	return s, err
+	return reportScheduleRows().findIn(ctx, s.tenanted, scope, id)
 }
 
 // ChangeSchedule alters a schedule while nobody else does.
 func (s *Reports) ChangeSchedule(ctx context.Context, scope tenancy.Scope, id tenancy.ID, now time.Time,
 	change func(*reports.Schedule) error,
 ) (after reports.Schedule, err error) {
-	err = s.inTx(ctx, scope, func(tx *gorm.DB) error {
-		before, err := findReportSchedule(tx, scope.Tenant, id, " for update")
+	err = s.inTx(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
+		before, err := reportScheduleRows().find(tx, scope.Tenant, id, " for update")
 		if err != nil {
 			return err
 		}
@@ -178,8 +154,8 @@ func reportScheduleChanges(before, after reports.Schedule) (changes []audit.Chan
 
 // DeleteSchedule ends a schedule; that of a default stays known, so that it is not made again.
 func (s *Reports) DeleteSchedule(ctx context.Context, scope tenancy.Scope, id tenancy.ID, match resource.Match, now time.Time) error {
-	return s.inTx(ctx, scope, func(tx *gorm.DB) error {
-		found, err := findReportSchedule(tx, scope.Tenant, id, " for update")
+	return s.inTx(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
+		found, err := reportScheduleRows().find(tx, scope.Tenant, id, " for update")
 		if err != nil {
 			return err
 		}
@@ -192,12 +168,4 @@ func (s *Reports) DeleteSchedule(ctx context.Context, scope tenancy.Scope, id te
 		}
 		return tellAct(tx, scope, now, "report_schedule.deleted", "report_schedule", id, found.Version+1)
 	})
-}
-
-func (s *Reports) inTx(ctx context.Context, scope tenancy.Scope, fn func(tx *gorm.DB) error) error {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return err
-	}
-	return translate(db.InTx(ctx, scope, func(ctx context.Context) error { return fn(db.Scoped(ctx, scope)) }))
 }

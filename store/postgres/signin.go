@@ -204,7 +204,7 @@ func (i *Identity) AcceptInvitation(ctx context.Context, inv members.Invitation,
 	scope := actsIn(tenant, user.ID, fresh.RequestID)
 	err = i.db.controlTx(ctx, &tenant, func(ctx context.Context) error {
 		tx := i.db.control(ctx)
-		current, err := findInvitation(tx, tenant, inv.ID, " for update")
+		current, err := invitationRows().find(tx, tenant, inv.ID, " for update")
 		if err != nil {
 			return err
 		}

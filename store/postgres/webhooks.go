@@ -19,7 +19,8 @@ import (
 // Webhooks keeps endpoints, deliveries and attempts, each statement held to the scope's tenant. It implements the stores
 // of the package webhooks; what goes across tenants is WebhookOutbox's.
 type Webhooks struct {
-	router Router
+	tenanted
+
 	sealer Sealer
 	queue  jobs.Queue
 	// disabled is told of an endpoint that was disabled, in the transaction that does so.
@@ -35,7 +36,7 @@ var (
 // NewWebhooks returns the webhooks of the tenants' databases. Secrets are sealed by the sealer, attempts are made by jobs
 // of the queue.
 func NewWebhooks(router Router, sealer Sealer, queue jobs.Queue) *Webhooks {
-	return &Webhooks{router: router, sealer: sealer, queue: queue}
+	return &Webhooks{tenanted: tenanted{router}, sealer: sealer, queue: queue}
 }
 
 // WhenDisabled has fn told of each endpoint that is disabled because it fails, in the transaction that does so: a mail
@@ -94,6 +95,14 @@ func (r *endpointRow) finish() error {
 	return nil
 }
 
+// endpointRows are the endpoints that are not deleted, without their secrets.
+func endpointRows() rowsOf[webhooks.Endpoint] {
+	return rowsOf[webhooks.Endpoint]{
+		query: "select " + endpointColumns + endpointFrom + " and e.deleted_at is null", id: "e.id", read: readEndpoint,
+		missing: webhooks.ErrEndpointNotFound,
+	}
+}
+
 func readEndpoint(row scanner) (webhooks.Endpoint, error) {
 	var r endpointRow
 	if err := row.Scan(r.fields()...); err != nil {
@@ -112,17 +121,9 @@ func readEndpointRow(row scanner) (r endpointRow, err error) {
 // CreateEndpoint saves an endpoint.
 func (s *Webhooks) CreateEndpoint(ctx context.Context, scope tenancy.Scope, e webhooks.Endpoint) error {
 	return s.inTx(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
-		// One at a time, so that two do not both become the last one.
-		if err := Lock(tx, LockKey("webhook_endpoints", scope.Tenant[:]...)); err != nil {
+		allowed := allowance{table: "webhook_endpoints", live: "and deleted_at is null", most: webhooks.MaxEndpoints, tooMany: webhooks.ErrTooMany}
+		if err := allowed.mayAdd(tx, scope.Tenant); err != nil {
 			return err
-		}
-		count, _, err := one(tx, func(row scanner) (n int, err error) { return n, row.Scan(&n) },
-			"select count(*) from webhook_endpoints where tenant_id = $1 and deleted_at is null", scope.Tenant)
-		switch {
-		case err != nil:
-			return err
-		case count >= webhooks.MaxEndpoints:
-			return webhooks.ErrTooMany()
 		}
 		sealed, err := s.seal(e)
 		if err != nil {
@@ -145,36 +146,12 @@ func (s *Webhooks) CreateEndpoint(ctx context.Context, scope tenancy.Scope, e we
 
 // ListEndpoints returns endpoints, newest first.
 func (s *Webhooks) ListEndpoints(ctx context.Context, scope tenancy.Scope, request page.Request) ([]webhooks.Endpoint, error) {
-	k, err := newestFirst(request)
-	if err != nil {
-		return nil, err
-	}
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	list, err := all(db.Scoped(ctx, scope), readEndpoint,
-		"select "+endpointColumns+endpointFrom+" and e.deleted_at is null"+k.sql("e.id", "$2"), scope.Tenant, k.after)
-	return list, translate(err)
+	return endpointRows().listIn(ctx, s.tenanted, scope, request)
 }
 
 // FindEndpoint returns one endpoint.
 func (s *Webhooks) FindEndpoint(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (webhooks.Endpoint, error) {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return webhooks.Endpoint{}, err
-	}
-	e, err := findEndpoint(db.Scoped(ctx, scope), scope.Tenant, id)
-	return e, translate(err)
-}
-
-func findEndpoint(tx *gorm.DB, tenant, id tenancy.ID) (webhooks.Endpoint, error) {
-	e, found, err := one(tx, readEndpoint,
-		"select "+endpointColumns+endpointFrom+" and e.id = $2 and e.deleted_at is null", tenant, id)
-	if err == nil && !found {
-		err = webhooks.ErrEndpointNotFound()
-	}
-	return e, err
+	return endpointRows().findIn(ctx, s.tenanted, scope, id)
 }
 
 // ChangeEndpoint alters an endpoint while nobody else does.
@@ -204,13 +181,13 @@ func (s *Webhooks) ChangeEndpoint(ctx context.Context, scope tenancy.Scope, id t
 
 // holdEndpoint locks an endpoint and opens its secrets.
 func (s *Webhooks) holdEndpoint(tx *gorm.DB, tenant, id tenancy.ID) (webhooks.Endpoint, error) {
-	row, found, err := one(tx, readEndpointRow,
-		"select "+endpointColumns+secretColumns+endpointFrom+" and e.id = $2 and e.deleted_at is null for update of e", tenant, id)
+	rows := rowsOf[endpointRow]{
+		query: "select " + endpointColumns + secretColumns + endpointFrom + " and e.deleted_at is null", id: "e.id", read: readEndpointRow,
+		missing: webhooks.ErrEndpointNotFound,
+	}
+	row, err := rows.find(tx, tenant, id, " for update of e")
 	if err != nil {
 		return webhooks.Endpoint{}, err
-	}
-	if !found {
-		return webhooks.Endpoint{}, webhooks.ErrEndpointNotFound()
 	}
 	return s.open(row)
 }
@@ -266,13 +243,4 @@ func (s *Webhooks) DeleteEndpoint(ctx context.Context, scope tenancy.Scope, id t
 		return tellAct(tx, scope, now, "webhook_endpoint.deleted", "webhook_endpoint", id, e.Version+1,
 			audit.Change{Field: "url", From: e.URL})
 	})
-}
-
-// inTx runs fn in a transaction of the scope's tenant.
-func (s *Webhooks) inTx(ctx context.Context, scope tenancy.Scope, fn func(ctx context.Context, tx *gorm.DB) error) error {
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return err
-	}
-	return translate(db.InTx(ctx, scope, func(ctx context.Context) error { return fn(ctx, db.Scoped(ctx, scope)) }))
 }

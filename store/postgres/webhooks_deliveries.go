@@ -32,17 +32,24 @@ func readDelivery(row scanner) (d webhooks.Delivery, err error) {
 	return d, row.Scan(deliveryFields(&d)...)
 }
 
+func deliveryRows() rowsOf[webhooks.Delivery] {
+	return rowsOf[webhooks.Delivery]{
+		query: "select " + deliveryColumns + " from webhook_deliveries d where d.tenant_id = $1", id: "d.id", read: readDelivery,
+		missing: webhooks.ErrDeliveryNotFound,
+	}
+}
+
 // ListDeliveries returns deliveries, newest first.
 func (s *Webhooks) ListDeliveries(ctx context.Context, scope tenancy.Scope, q webhooks.Query) ([]webhooks.Delivery, error) {
 	k, err := newestFirst(q.Request)
 	if err != nil {
 		return nil, err
 	}
-	db, err := s.router.For(ctx, scope.Tenant)
+	tx, err := s.tenant(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
-	text, args := "select "+deliveryColumns+" from webhook_deliveries d where d.tenant_id = $1", []any{scope.Tenant, k.after}
+	text, args := deliveryRows().query, []any{scope.Tenant, k.after}
 	hold := func(condition string, value any) {
 		args = append(args, value)
 		text += fmt.Sprintf(" and "+condition, len(args))
@@ -65,7 +72,7 @@ func (s *Webhooks) ListDeliveries(ctx context.Context, scope tenancy.Scope, q we
 		hold("d.id < uuid7_floor($%d)", q.To)
 	}
 	text += stateCondition(q.States)
-	list, err := all(db.Scoped(ctx, scope), readDelivery, text+k.sql("d.id", "$2"), args...)
+	list, err := all(tx, readDelivery, text+k.sql("d.id", "$2"), args...)
 	return list, translate(err)
 }
 
@@ -98,18 +105,13 @@ const attemptsShown = 100
 
 // FindDelivery returns one delivery with its attempts, newest first.
 func (s *Webhooks) FindDelivery(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (webhooks.Delivery, []webhooks.Attempt, error) {
-	db, err := s.router.For(ctx, scope.Tenant)
+	tx, err := s.tenant(ctx, scope)
 	if err != nil {
 		return webhooks.Delivery{}, nil, err
 	}
-	tx := db.Scoped(ctx, scope)
-	d, found, err := one(tx, readDelivery,
-		"select "+deliveryColumns+" from webhook_deliveries d where d.tenant_id = $1 and d.id = $2", scope.Tenant, id)
-	switch {
-	case err != nil:
+	d, err := deliveryRows().find(tx, scope.Tenant, id, "")
+	if err != nil {
 		return d, nil, translate(err)
-	case !found:
-		return d, nil, webhooks.ErrDeliveryNotFound()
 	}
 	attempts, err := all(tx, readAttempt, fmt.Sprintf(`select a.number, a.at, a.duration_ms, a.status, a.error, a.response_headers,
 		a.response_body, a.is_cut from webhook_attempts a where a.tenant_id = $1 and a.delivery_id = $2
@@ -130,16 +132,10 @@ func readAttempt(row scanner) (a webhooks.Attempt, err error) {
 func (s *Webhooks) Redeliver(ctx context.Context, scope tenancy.Scope, id tenancy.ID, now time.Time, check func(webhooks.Endpoint) error,
 ) (d webhooks.Delivery, err error) {
 	err = s.inTx(ctx, scope, func(ctx context.Context, tx *gorm.DB) error {
-		var found bool
-		d, found, err = one(tx, readDelivery,
-			"select "+deliveryColumns+" from webhook_deliveries d where d.tenant_id = $1 and d.id = $2 for update", scope.Tenant, id)
-		switch {
-		case err != nil:
+		if d, err = deliveryRows().find(tx, scope.Tenant, id, " for update"); err != nil {
 			return err
-		case !found:
-			return webhooks.ErrDeliveryNotFound()
 		}
-		e, err := findEndpoint(tx, scope.Tenant, d.EndpointID)
+		e, err := endpointRows().find(tx, scope.Tenant, d.EndpointID, "")
 		switch {
 		case fault.KindOf(err) == fault.NotFound:
 			return fault.New(fault.Conflict, "webhook_delivery.endpoint_deleted", "The webhook endpoint was deleted; there is nobody to deliver to.")
@@ -182,7 +178,7 @@ func (s *Webhooks) enqueue(ctx context.Context, scope tenancy.Scope, args webhoo
 // SendTest makes a delivery of an event that is published already.
 func (s *Webhooks) SendTest(ctx context.Context, scope tenancy.Scope, endpoint tenancy.ID, event webhooks.Event) (d webhooks.Delivery, err error) {
 	err = s.inTx(ctx, scope, func(ctx context.Context, tx *gorm.DB) error {
-		if _, err := findEndpoint(tx, scope.Tenant, endpoint); err != nil {
+		if _, err := endpointRows().find(tx, scope.Tenant, endpoint, ""); err != nil {
 			return err
 		}
 		if err := Defer(tx, `insert into events (tenant_id, id, at, type, resource, resource_id, version, request_id, data, state)
@@ -235,7 +231,7 @@ func insertDeliveries(tx *gorm.DB, tenant, cause tenancy.ID, list ...webhooks.De
 func (s *Webhooks) EnqueueReplay(ctx context.Context, scope tenancy.Scope, args webhooks.ReplayArgs, check func(webhooks.Endpoint) error,
 ) (done jobs.Enqueued, err error) {
 	err = s.inTx(ctx, scope, func(ctx context.Context, tx *gorm.DB) error {
-		e, err := findEndpoint(tx, scope.Tenant, args.EndpointID)
+		e, err := endpointRows().find(tx, scope.Tenant, args.EndpointID, "")
 		if err != nil {
 			return err
 		}

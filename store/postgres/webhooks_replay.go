@@ -24,7 +24,7 @@ type replayed struct {
 func (s *Webhooks) ReplayBatch(ctx context.Context, scope tenancy.Scope, b webhooks.ReplayBatch) (done webhooks.Replayed, err error) {
 	err = s.inTx(ctx, scope, func(ctx context.Context, tx *gorm.DB) error {
 		done = webhooks.Replayed{}
-		e, err := findEndpoint(tx, scope.Tenant, b.Args.EndpointID)
+		e, err := endpointRows().find(tx, scope.Tenant, b.Args.EndpointID, "")
 		if fault.KindOf(err) == fault.NotFound || err == nil && e.State == webhooks.Disabled {
 			return jobs.Cancel(errNobodyToReplayTo)
 		}

@@ -19,13 +19,14 @@ type rotateInput struct {
 	Overlap int64 `json:"overlap" validate:"min=0"`
 }
 
-func apiKeyRoutes(service *apikeys.Service, cs cursors) []Route {
-	h := apiKeyHandler{service: service, cursors: cs}
+func apiKeyRoutes(service *apikeys.Service) []Route {
+	h := apiKeyHandler{service: service}
 	const root, one, read, write = "/api-keys", "/api-keys/:id", "api_keys:read", "api_keys:write"
 	return []Route{
 		{
 			Method: http.MethodGet, Path: root, Access: Tenant, Permission: read, Status: http.StatusOK, Params: pageParameters(),
-			Summary: "List API keys, without their secrets", Answer: apikeys.Key{}, IsList: true, Handle: h.list,
+			Summary: "List API keys, without their secrets", Answer: apikeys.Key{}, IsList: true,
+			Handle: withPage("api-keys", service.List, itself),
 		},
 		{
 			Method: http.MethodPost, Path: root, Access: Tenant, Permission: write, Status: http.StatusCreated, Secret: true,
@@ -33,15 +34,17 @@ func apiKeyRoutes(service *apikeys.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: http.StatusOK,
-			Summary: "Read an API key", Answer: apikeys.Key{}, Versioned: true, Handle: h.find,
+			Summary: "Read an API key", Answer: apikeys.Key{}, Versioned: true,
+			Handle: withID(service.Find, answerKeyUnlessKnown),
 		},
 		{
 			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: http.StatusOK,
-			Summary: "Rename an API key", Body: apikeys.Label{}, Patch: true, Answer: apikeys.Key{}, Versioned: true, Handle: h.change,
+			Summary: "Rename an API key", Body: apikeys.Label{}, Patch: true, Answer: apikeys.Key{}, Versioned: true,
+			Handle: withPatch(service.Change, answerKey),
 		},
 		{
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: write, Status: http.StatusNoContent,
-			Summary: "Revoke an API key, at once", Handle: h.revoke,
+			Summary: "Revoke an API key, at once", Handle: withMatch(service.Revoke),
 		},
 		{
 			Method: http.MethodPost, Path: one + "/rotate", Access: Tenant, Permission: write, Status: http.StatusCreated, Secret: true,
@@ -51,25 +54,7 @@ func apiKeyRoutes(service *apikeys.Service, cs cursors) []Route {
 	}
 }
 
-type apiKeyHandler struct {
-	service *apikeys.Service
-	cursors cursors
-}
-
-func (h apiKeyHandler) list(c *Call) error {
-	request, sealed, err := pageParams(c.Query())
-	if err != nil {
-		return err
-	}
-	if err := h.cursors.open(c.Scope, "api-keys", sealed, &request); err != nil {
-		return err
-	}
-	p, err := h.service.List(c.Context(), c.Scope, request)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, h.cursors, "api-keys", p, func(k apikeys.Key) apikeys.Key { return k })
-}
+type apiKeyHandler struct{ service *apikeys.Service }
 
 func (h apiKeyHandler) create(c *Call) error {
 	var in apikeys.Input
@@ -80,47 +65,7 @@ func (h apiKeyHandler) create(c *Call) error {
 	if err != nil {
 		return err
 	}
-	return answerKey(c, key, token)
-}
-
-func (h apiKeyHandler) find(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	key, err := h.service.Find(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
-	c.SetETag(key.Version)
-	if c.NotModified(key.Version) {
-		return nil
-	}
-	return c.Answer(http.StatusOK, key)
-}
-
-func (h apiKeyHandler) change(c *Call) error {
-	id, match, err := c.target()
-	if err != nil {
-		return err
-	}
-	key, err := h.service.Change(c.Context(), c.Scope, id, match, func(l *apikeys.Label) error { return c.Merge(l) })
-	if err != nil {
-		return err
-	}
-	c.SetETag(key.Version)
-	return c.Answer(http.StatusOK, key)
-}
-
-func (h apiKeyHandler) revoke(c *Call) error {
-	id, match, err := c.target()
-	if err != nil {
-		return err
-	}
-	if err := h.service.Revoke(c.Context(), c.Scope, id, match); err != nil {
-		return err
-	}
-	return c.NoContent()
+	return answerMadeKey(c, key, token)
 }
 
 func (h apiKeyHandler) rotate(c *Call) error {
@@ -138,11 +83,15 @@ func (h apiKeyHandler) rotate(c *Call) error {
 	if err != nil {
 		return err
 	}
-	return answerKey(c, key, token)
+	return answerMadeKey(c, key, token)
 }
 
-func answerKey(c *Call, key apikeys.Key, token string) error {
-	c.SetHeader("Location", Base+"/api-keys/"+key.ID.String())
-	c.SetETag(key.Version)
-	return c.Answer(http.StatusCreated, createdKey{Key: key, Token: token})
+func answerMadeKey(c *Call, key apikeys.Key, token string) error {
+	return c.answerMade("/api-keys", key.ID, key.Version, createdKey{Key: key, Token: token})
 }
+
+func answerKeyUnlessKnown(c *Call, key apikeys.Key) error {
+	return c.answerUnlessKnown(key.Version, key)
+}
+
+func answerKey(c *Call, key apikeys.Key) error { return c.answerRecord(key.Version, key) }

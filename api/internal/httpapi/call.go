@@ -28,8 +28,9 @@ type Call struct {
 	Scope tenancy.Scope
 	Route *Route
 
-	gin *gin.Context
-	ctx context.Context //nolint:containedctx // a call is the request's own, and lives as long
+	gin     *gin.Context
+	cursors cursors
+	ctx     context.Context //nolint:containedctx // a call is the request's own, and lives as long
 	// answer is what the handler chose; it is written when the handler, and its transaction, are done.
 	answer answer
 	body   []byte

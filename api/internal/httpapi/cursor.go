@@ -69,15 +69,6 @@ func (c cursors) open(scope tenancy.Scope, list, text string, request *page.Requ
 	return nil
 }
 
-// filtered names a list with its filters, for its cursors: all parameters but where the page begins and how long it is.
-// The parameters themselves stay as they are, since links to other pages are made of them.
-func filtered(list string, params url.Values) string {
-	filters := maps.Clone(params)
-	filters.Del("cursor")
-	filters.Del("limit")
-	return list + "?" + filters.Encode()
-}
-
 func binding(scope tenancy.Scope, list string) []byte {
 	return []byte("cursor\x00" + scope.Tenant.String() + "\x00" + list)
 }
@@ -90,7 +81,7 @@ type list[T any] struct {
 }
 
 // answerPage renders a page with its cursors, in the body and in Link (RFC 8288).
-func answerPage[T, R any](c *Call, cs cursors, name string, p page.Page[T], render func(T) R) error {
+func answerPage[T, R any](c *Call, name string, p page.Page[T], render func(T) R) error {
 	out := list[R]{Data: make([]R, len(p.Items))}
 	for i, item := range p.Items {
 		out.Data[i] = render(item)
@@ -100,7 +91,7 @@ func answerPage[T, R any](c *Call, cs cursors, name string, p page.Page[T], rend
 		if len(position) == 0 {
 			return nil, nil //nolint:nilnil // no cursor at the list's end
 		}
-		sealed, err := cs.seal(c.Scope, name, cursor{Position: position, Backward: backward})
+		sealed, err := c.cursors.seal(c.Scope, name, cursor{Position: position, Backward: backward})
 		if err != nil {
 			return nil, err
 		}

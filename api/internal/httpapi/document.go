@@ -77,10 +77,10 @@ func (a *API) Document() *openapi.Document {
 		Enums: map[reflect.Type][]string{
 			reflect.TypeFor[tenancy.ActorKind]():      {string(tenancy.User), string(tenancy.APIKey), string(tenancy.System)},
 			reflect.TypeFor[tenants.State]():          {string(tenants.Active), string(tenants.Suspended)},
-			reflect.TypeFor[jobs.State]():             jobStates(),
+			reflect.TypeFor[jobs.State]():             textsOf(jobs.PublicStates()),
 			reflect.TypeFor[webhooks.EndpointState](): {string(webhooks.Enabled), string(webhooks.Paused), string(webhooks.Disabled)},
-			reflect.TypeFor[webhooks.DeliveryState](): deliveryStates(),
-			reflect.TypeFor[inbound.State]():          inboundStateNames(),
+			reflect.TypeFor[webhooks.DeliveryState](): textsOf(webhooks.DeliveryStates()),
+			reflect.TypeFor[inbound.State]():          textsOf(inbound.States()),
 		},
 		Parameters: parameters(),
 	}
@@ -250,51 +250,47 @@ func parameters() map[string]*openapi.Schema {
 	day := func(description string) *openapi.Schema {
 		return &openapi.Schema{Type: openapi.Types{"string"}, Format: "date", Description: description}
 	}
-	versions, format := oneOf([]string{"latest", "all"}), oneOf(reportFormats())
+	versions, format := oneOf([]string{"latest", "all"}), oneOf(textsOf(reports.Formats()))
 	versions.Description = "latest: of each day the last version, as where it is left out; all: those too that were superseded."
 	format.Description = "What it is answered as; html where it is left out."
-	most := int64(len(jobStates()))
+	states := func(values []string) *openapi.Schema {
+		return &openapi.Schema{
+			Type: openapi.Types{"array"}, Items: oneOf(values), MaxItems: new(int64(len(values))),
+			Description: "Only those in one of these states.",
+		}
+	}
 	queue := oneOf(jobs.Queues())
 	queue.Description = "Only those of this queue."
 	return map[string]*openapi.Schema{
-		"jobs.state": {
-			Type: openapi.Types{"array"}, Items: oneOf(jobStates()), MaxItems: &most,
-			Description: "Only those in one of these states.",
-		},
-		"jobs.kind":    text("Only those of this kind, such as transfers.import."),
-		"jobs.queue":   queue,
-		"jobs.from":    moment("Only those that were enqueued then or later."),
-		"jobs.to":      moment("Only those that were enqueued before."),
-		"action":       text("Only this act, such as customer.updated."),
-		"resource":     text("Only what was done to records of this kind, such as customer."),
-		"resource_id":  id("Only what was done to this record."),
-		"actor_id":     id("Only what this user or API key did."),
-		"from":         moment("Only what was done then or later."),
-		"to":           moment("Only what was done before."),
-		"purpose":      text("Only those made for this: upload, export, errors, report."),
-		"content_type": text("Only those that hold this, such as text/csv."),
-		"token":        {Type: openapi.Types{"string"}, MaxLength: new(int64(512)), Description: "The token of a link, which stands in its URL."},
-		"webhook-deliveries.state": {
-			Type: openapi.Types{"array"}, Items: oneOf(deliveryStates()), MaxItems: new(int64(len(deliveryStates()))),
-			Description: "Only those in one of these states.",
-		},
+		"jobs.state":                     states(textsOf(jobs.PublicStates())),
+		"jobs.kind":                      text("Only those of this kind, such as transfers.import."),
+		"jobs.queue":                     queue,
+		"jobs.from":                      moment("Only those that were enqueued then or later."),
+		"jobs.to":                        moment("Only those that were enqueued before."),
+		"action":                         text("Only this act, such as customer.updated."),
+		"resource":                       text("Only what was done to records of this kind, such as customer."),
+		"resource_id":                    id("Only what was done to this record."),
+		"actor_id":                       id("Only what this user or API key did."),
+		"from":                           moment("Only what was done then or later."),
+		"to":                             moment("Only what was done before."),
+		"purpose":                        text("Only those made for this: upload, export, errors, report."),
+		"content_type":                   text("Only those that hold this, such as text/csv."),
+		"token":                          {Type: openapi.Types{"string"}, MaxLength: new(int64(512)), Description: "The token of a link, which stands in its URL."},
+		"webhook-deliveries.state":       states(textsOf(webhooks.DeliveryStates())),
 		"webhook-deliveries.endpoint_id": id("Only those to this endpoint."),
 		"webhook-deliveries.event_id":    id("Only those of this event."),
 		"webhook-deliveries.type":        text("Only those of this type of event, such as order.paid, or of a group, such as order.*."),
 		"webhook-deliveries.from":        moment("Only those that were made then or later."),
 		"webhook-deliveries.to":          moment("Only those that were made before."),
-		"inbound-events.state": {
-			Type: openapi.Types{"array"}, Items: oneOf(inboundStateNames()), MaxItems: new(int64(len(inboundStateNames()))),
-			Description: "Only those in one of these states.",
-		},
-		"inbound-events.source_id": id("Only what this source received."),
-		"inbound-events.type":      text("Only those of this type, such as invoice.paid, or invoice.* for several."),
-		"inbound-events.from":      moment("Only those that were received then or later."),
-		"inbound-events.to":        moment("Only those that were received before."),
-		"reports.kind":             text("Only those of this kind, such as daily_sales."),
-		"reports.from":             day("Only those of this day or later ones."),
-		"reports.to":               day("Only those of this day or earlier ones."),
-		"reports.versions":         versions,
-		"reports.format":           format,
+		"inbound-events.state":           states(textsOf(inbound.States())),
+		"inbound-events.source_id":       id("Only what this source received."),
+		"inbound-events.type":            text("Only those of this type, such as invoice.paid, or invoice.* for several."),
+		"inbound-events.from":            moment("Only those that were received then or later."),
+		"inbound-events.to":              moment("Only those that were received before."),
+		"reports.kind":                   text("Only those of this kind, such as daily_sales."),
+		"reports.from":                   day("Only those of this day or later ones."),
+		"reports.to":                     day("Only those of this day or earlier ones."),
+		"reports.versions":               versions,
+		"reports.format":                 format,
 	}
 }

@@ -37,5 +37,8 @@ func (h exportHandler) start(c *Call) error {
 		return permissionDenied(export.Permission())
 	}
 	job, err := h.service.Start(c.Context(), c.Scope, export)
-	return answerJob(c, job, err)
+	if err != nil {
+		return err
+	}
+	return answerTransfer(c, job)
 }

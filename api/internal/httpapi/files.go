@@ -3,12 +3,11 @@ package httpapi
 import (
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/page"
 )
 
 // fileLink is a URL that reads a file without a credential.
@@ -22,8 +21,8 @@ type linkInput struct {
 	ExpiresIn *int64 `json:"expires_in" validate:"omitempty,min=1,max=604800" doc:"For how many seconds the link is good; 900 where it is left out." example:"900"`
 }
 
-func fileRoutes(service *files.Service, cs cursors, publicURL string) []Route {
-	h := fileHandler{service: service, cursors: cs, publicURL: publicURL}
+func fileRoutes(service *files.Service, publicURL string) []Route {
+	h := fileHandler{service: service, publicURL: publicURL}
 	const root, one, contents = "/files", "/files/:id", "/files/:id/content"
 	return []Route{
 		{
@@ -37,7 +36,8 @@ func fileRoutes(service *files.Service, cs cursors, publicURL string) []Route {
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: members.FilesRead, Status: http.StatusOK,
-			Summary: "Read what is known of a file", Answer: files.File{}, Versioned: true, Handle: h.find,
+			Summary: "Read what is known of a file", Answer: files.File{}, Versioned: true,
+			Handle: withID(service.Find, answerFileUnlessKnown),
 		},
 		{
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: members.FilesDelete, Status: http.StatusNoContent,
@@ -45,7 +45,8 @@ func fileRoutes(service *files.Service, cs cursors, publicURL string) []Route {
 		},
 		{
 			Method: http.MethodPost, Path: one + "/restore", Access: Tenant, Permission: members.FilesDelete, Status: http.StatusOK,
-			Summary: "Take a file out of the trash", Answer: files.File{}, Versioned: true, Handle: h.restore,
+			Summary: "Take a file out of the trash", Answer: files.File{}, Versioned: true,
+			Handle: withID(service.Restore, answerFile),
 		},
 		{
 			Method: http.MethodPost, Path: one + "/link", Access: Tenant, Permission: members.FilesRead, Status: http.StatusOK,
@@ -54,7 +55,7 @@ func fileRoutes(service *files.Service, cs cursors, publicURL string) []Route {
 		},
 		{
 			Method: http.MethodGet, Path: contents, Access: Tenant, Permission: members.FilesRead, Status: http.StatusOK,
-			Summary: "Download a file", Binary: true, Handle: h.download,
+			Summary: "Download a file", Binary: true, Handle: withID(service.Find, h.send),
 		},
 		{
 			Method: http.MethodGet, Path: root + "/download", Access: Public, Status: http.StatusOK, Params: []string{"token"},
@@ -65,11 +66,8 @@ func fileRoutes(service *files.Service, cs cursors, publicURL string) []Route {
 
 type fileHandler struct {
 	service   *files.Service
-	cursors   cursors
 	publicURL string
 }
-
-func viewFile(f files.File) files.File { return f }
 
 func (h fileHandler) upload(c *Call) error {
 	form, err := c.form(h.service.MaxBytes())
@@ -97,60 +95,29 @@ func (h fileHandler) keep(c *Call, received files.Received) (replayed bool, err 
 		if err != nil {
 			return err
 		}
-		c.SetHeader("Location", Base+"/files/"+file.ID.String())
-		c.SetETag(file.Version)
-		return c.Answer(http.StatusCreated, viewFile(file))
+		return c.answerMade("/files", file.ID, file.Version, file)
 	})
 }
 
 func (h fileHandler) list(c *Call) error {
-	params := url.Values(c.Query())
-	request, sealed, err := pageParams(params)
-	if err != nil {
-		return err
+	q := c.filteredList("files")
+	query := files.Query{Trash: files.Trash(q.Get("trashed"))}
+	if q.Has("trashed") && query.Trash != files.WithTrash && query.Trash != files.TrashOnly {
+		q.refuse("trashed", "trashed", "must be with or only; leave it out for live files")
 	}
-	query := files.Query{Purpose: params.Get("purpose"), ContentType: params.Get("content_type"), Trash: files.Trash(params.Get("trashed"))}
-	if params.Has("trashed") && query.Trash != files.WithTrash && query.Trash != files.TrashOnly {
-		return badParameter("trashed", "trashed", "must be with or only; leave it out for live files")
-	}
-	for _, name := range []string{"purpose", "content_type"} {
-		if text := params.Get(name); !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-			return badParameter(name, "encoding", "must be UTF-8 without NUL characters")
-		}
-	}
-	if query.From, err = timeParam(params, "from"); err != nil {
-		return err
-	}
-	if query.To, err = timeParam(params, "to"); err != nil {
-		return err
-	}
-	name := filtered("files", params)
-	if err := h.cursors.open(c.Scope, name, sealed, &request); err != nil {
-		return err
-	}
-	query.Request = request
-	p, err := h.service.List(c.Context(), c.Scope, query)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, h.cursors, name, p, viewFile)
+	query.Purpose, query.ContentType = q.text("purpose"), q.text("content_type")
+	query.From, query.To = q.time("from"), q.time("to")
+	return answerList(q, func(request page.Request) (page.Page[files.File], error) {
+		query.Request = request
+		return h.service.List(c.Context(), c.Scope, query)
+	}, itself)
 }
 
-func (h fileHandler) find(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	file, err := h.service.Find(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
-	c.SetETag(file.Version)
-	if c.NotModified(file.Version) {
-		return nil
-	}
-	return c.Answer(http.StatusOK, viewFile(file))
+func answerFileUnlessKnown(c *Call, file files.File) error {
+	return c.answerUnlessKnown(file.Version, file)
 }
+
+func answerFile(c *Call, file files.File) error { return c.answerRecord(file.Version, file) }
 
 func (h fileHandler) remove(c *Call) error {
 	id, err := c.ID("id")
@@ -161,19 +128,6 @@ func (h fileHandler) remove(c *Call) error {
 		return err
 	}
 	return c.NoContent()
-}
-
-func (h fileHandler) restore(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	file, err := h.service.Restore(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
-	c.SetETag(file.Version)
-	return c.Answer(http.StatusOK, viewFile(file))
 }
 
 func (h fileHandler) link(c *Call) error {
@@ -199,18 +153,6 @@ func (h fileHandler) link(c *Call) error {
 	return c.Answer(http.StatusOK, fileLink{
 		URL: h.publicURL + Base + "/files/download?token=" + url.QueryEscape(token), ExpiresAt: expires,
 	})
-}
-
-func (h fileHandler) download(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	file, err := h.service.Find(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
-	return h.send(c, file)
 }
 
 func (h fileHandler) follow(c *Call) error {

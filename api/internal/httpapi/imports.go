@@ -32,7 +32,8 @@ func importRoutes(imports *transfers.Imports) []Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/imports/:id/resume", Access: Tenant, Permission: members.FilesRead, Status: http.StatusAccepted,
-			Summary: "Go on with an import that was cancelled or failed, behind the last row that was kept", Answer: transferStarted{}, Handle: h.resume,
+			Summary: "Go on with an import that was cancelled or failed, behind the last row that was kept", Answer: transferStarted{},
+			Handle: withID(imports.Resume, answerTransfer),
 		},
 	}
 }
@@ -52,23 +53,14 @@ func (h importHandler) start(c *Call) error {
 		request.Format = *in.Format
 	}
 	job, err := h.imports.Start(c.Context(), c.Scope, request)
-	return answerJob(c, job, err)
-}
-
-func (h importHandler) resume(c *Call) error {
-	id, err := c.ID("id")
 	if err != nil {
 		return err
 	}
-	job, err := h.imports.Resume(c.Context(), c.Scope, id)
-	return answerJob(c, job, err)
+	return answerTransfer(c, job)
 }
 
-// answerJob answers with the job of an import or an export.
-func answerJob(c *Call, job tenancy.ID, err error) error {
-	if err != nil {
-		return err
-	}
+// answerTransfer answers with the job of an import or an export.
+func answerTransfer(c *Call, job tenancy.ID) error {
 	return answerAccepted(c, job, transferStarted{JobID: job})
 }
 

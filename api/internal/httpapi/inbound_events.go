@@ -3,13 +3,12 @@ package httpapi
 import (
 	"encoding/base64"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/page"
 )
 
 // inboundEventDetail is an event as it is read by its id.
@@ -21,8 +20,8 @@ type inboundEventDetail struct {
 	BodyEncoding string              `json:"body_encoding" example:"text" doc:"How body is written: text, or base64 where it is no text."`
 }
 
-func inboundEventRoutes(service *inbound.Events, cs cursors) []Route {
-	h := inboundEventHandler{service: service, cursors: cs}
+func inboundEventRoutes(service *inbound.Events) []Route {
+	h := inboundEventHandler{service: service}
 	const root, one = "/inbound-events", "/inbound-events/:id"
 	return []Route{
 		{
@@ -32,95 +31,40 @@ func inboundEventRoutes(service *inbound.Events, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: members.WebhooksRead, Status: http.StatusOK,
-			Summary: "Read an inbound event with its headers and its raw body", Answer: inboundEventDetail{}, Handle: h.find,
+			Summary: "Read an inbound event with its headers and its raw body", Answer: inboundEventDetail{},
+			Handle: withID(service.Find, answerInboundEvent),
 		},
 		{
 			Method: http.MethodPost, Path: one + "/replay", Access: Tenant, Permission: members.WebhooksWrite, Status: http.StatusAccepted,
-			Summary: "Have an inbound event processed again", Answer: inbound.Event{}, Handle: h.replay,
+			Summary: "Have an inbound event processed again", Answer: inbound.Event{},
+			Handle: withID(service.Replay, answerReplayedEvent),
 		},
 		{
 			Method: http.MethodPost, Path: root + "/replay", Access: Tenant, Permission: members.WebhooksWrite, Status: http.StatusAccepted,
 			Summary: "Have the inbound events of a time processed again", Body: inbound.ReplayInput{}, Answer: inbound.Replayed{},
-			Handle: h.replayRange,
+			Handle: withBody(service.ReplayRange, answerReplayedRange),
 		},
 	}
 }
 
-type inboundEventHandler struct {
-	service *inbound.Events
-	cursors cursors
-}
-
-func (h inboundEventHandler) list(c *Call) error {
-	params := url.Values(c.Query())
-	request, sealed, err := pageParams(params)
-	if err != nil {
-		return err
-	}
-	query := inbound.Query{Request: request, Type: params.Get("type")}
-	if query.SourceID, err = idParam(params, "source_id"); err != nil {
-		return err
-	}
-	if query.States, err = inboundStates(params); err != nil {
-		return err
-	}
-	if params.Has("type") && (query.Type == "" || len(query.Type) > maxInboundType || strings.ContainsRune(query.Type, 0) || !utf8.ValidString(query.Type)) {
-		return badParameter("type", "value", "is no type: it has 1 to 200 bytes, such as invoice.paid, or invoice.* for several")
-	}
-	if query.From, err = timeParam(params, "from"); err != nil {
-		return err
-	}
-	if query.To, err = timeParam(params, "to"); err != nil {
-		return err
-	}
-	name := filtered("inbound-events", params)
-	if err := h.cursors.open(c.Scope, name, sealed, &query.Request); err != nil {
-		return err
-	}
-	p, err := h.service.List(c.Context(), c.Scope, query)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, h.cursors, name, p, func(e inbound.Event) inbound.Event { return e })
-}
+type inboundEventHandler struct{ service *inbound.Events }
 
 const maxInboundType = 200
 
-// inboundStates reads states separated by commas.
-func inboundStates(params url.Values) ([]inbound.State, error) {
-	if !params.Has("state") {
-		return nil, nil
+func (h inboundEventHandler) list(c *Call) error {
+	q := c.filteredList("inbound-events")
+	query := inbound.Query{SourceID: q.id("source_id"), States: statesOf(q, inbound.States()), Type: q.Get("type")}
+	if q.Has("type") && (query.Type == "" || len(query.Type) > maxInboundType || strings.ContainsRune(query.Type, 0) || !utf8.ValidString(query.Type)) {
+		q.refuse("type", "value", "is no type: it has 1 to 200 bytes, such as invoice.paid, or invoice.* for several")
 	}
-	var states []inbound.State
-	for name := range strings.SplitSeq(strings.Join(params["state"], ","), ",") {
-		state := inbound.State(name)
-		if !slices.Contains(inbound.States(), state) {
-			return nil, badParameter("state", "oneof", "has a value that is no state; the states are: "+strings.Join(inboundStateNames(), ", "))
-		}
-		if !slices.Contains(states, state) {
-			states = append(states, state)
-		}
-	}
-	return states, nil
+	query.From, query.To = q.time("from"), q.time("to")
+	return answerList(q, func(request page.Request) (page.Page[inbound.Event], error) {
+		query.Request = request
+		return h.service.List(c.Context(), c.Scope, query)
+	}, itself)
 }
 
-func inboundStateNames() []string {
-	var names []string
-	for _, state := range inbound.States() {
-		names = append(names, string(state))
-	}
-	return names
-}
-
-func (h inboundEventHandler) find(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	e, err := h.service.Find(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
+func answerInboundEvent(c *Call, e inbound.Event) error {
 	detail := inboundEventDetail{Event: e, Headers: e.Headers, Body: string(e.Body), BodyEncoding: "text"}
 	if !utf8.Valid(e.Body) {
 		detail.Body, detail.BodyEncoding = base64.StdEncoding.EncodeToString(e.Body), "base64"
@@ -128,30 +72,14 @@ func (h inboundEventHandler) find(c *Call) error {
 	return c.Answer(http.StatusOK, detail)
 }
 
-func (h inboundEventHandler) replay(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	e, err := h.service.Replay(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
-	c.SetHeader("Location", Base+"/inbound-events/"+id.String())
+func answerReplayedEvent(c *Call, e inbound.Event) error {
+	c.SetHeader("Location", Base+"/inbound-events/"+e.ID.String())
 	return c.Answer(http.StatusAccepted, e)
 }
 
-func (h inboundEventHandler) replayRange(c *Call) error {
-	var in inbound.ReplayInput
-	if err := c.Decode(&in); err != nil {
-		return err
-	}
-	replayed, err := h.service.ReplayRange(c.Context(), c.Scope, in)
-	if err != nil {
-		return err
-	}
+func answerReplayedRange(c *Call, replayed inbound.Replayed) error {
 	if replayed.JobID != nil {
-		c.SetHeader("Location", Base+"/jobs/"+replayed.JobID.String())
+		return answerAccepted(c, *replayed.JobID, replayed)
 	}
 	return c.Answer(http.StatusAccepted, replayed)
 }

@@ -21,13 +21,14 @@ type createdInvitation struct {
 	Token string `json:"token"`
 }
 
-func invitationRoutes(service *members.Invitations, cs cursors, now func() time.Time) []Route {
-	h := invitationHandler{service: service, cursors: cs, now: now}
+func invitationRoutes(service *members.Invitations, now func() time.Time) []Route {
+	h := invitationHandler{service: service, now: now}
 	const root, one = "/invitations", "/invitations/:id"
 	return []Route{
 		{
 			Method: http.MethodGet, Path: root, Access: Tenant, Permission: members.MembersRead, Status: http.StatusOK,
-			Params: pageParameters(), Summary: "List invitations", Answer: invitationView{}, IsList: true, Handle: h.list,
+			Params: pageParameters(), Summary: "List invitations", Answer: invitationView{}, IsList: true,
+			Handle: withPage("invitations", service.List, h.view),
 		},
 		{
 			Method: http.MethodPost, Path: root, Access: Tenant, Permission: members.MembersWrite, Status: http.StatusCreated,
@@ -36,7 +37,7 @@ func invitationRoutes(service *members.Invitations, cs cursors, now func() time.
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: members.MembersRead, Status: http.StatusOK,
-			Summary: "Read an invitation", Answer: invitationView{}, Handle: h.find,
+			Summary: "Read an invitation", Answer: invitationView{}, Handle: withID(service.Find, h.answer),
 		},
 		{
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: members.MembersWrite, Status: http.StatusNoContent,
@@ -47,27 +48,11 @@ func invitationRoutes(service *members.Invitations, cs cursors, now func() time.
 
 type invitationHandler struct {
 	service *members.Invitations
-	cursors cursors
 	now     func() time.Time
 }
 
 func (h invitationHandler) view(i members.Invitation) invitationView {
 	return invitationView{Invitation: i, State: i.State(h.now())}
-}
-
-func (h invitationHandler) list(c *Call) error {
-	request, sealed, err := pageParams(c.Query())
-	if err != nil {
-		return err
-	}
-	if err := h.cursors.open(c.Scope, "invitations", sealed, &request); err != nil {
-		return err
-	}
-	p, err := h.service.List(c.Context(), c.Scope, request)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, h.cursors, "invitations", p, h.view)
 }
 
 func (h invitationHandler) create(c *Call) error {
@@ -83,16 +68,8 @@ func (h invitationHandler) create(c *Call) error {
 	return c.Answer(http.StatusCreated, createdInvitation{invitationView: h.view(invitation), Token: token})
 }
 
-func (h invitationHandler) find(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	invitation, err := h.service.Find(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
-	return c.Answer(http.StatusOK, h.view(invitation))
+func (h invitationHandler) answer(c *Call, found members.Invitation) error {
+	return c.Answer(http.StatusOK, h.view(found))
 }
 
 func (h invitationHandler) revoke(c *Call) error {

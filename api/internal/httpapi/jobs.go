@@ -3,7 +3,6 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
@@ -52,8 +52,8 @@ type jobFailureView struct {
 	Error     string    `json:"error" example:"the server answered 503"`
 }
 
-func jobRoutes(service *jobs.Service, cs cursors) []Route {
-	h := jobHandler{service: service, cursors: cs}
+func jobRoutes(service *jobs.Service) []Route {
+	h := jobHandler{service: service}
 	const root, one = "/jobs", "/jobs/:id"
 	return []Route{
 		{
@@ -63,72 +63,41 @@ func jobRoutes(service *jobs.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: members.JobsRead, Status: http.StatusOK,
-			Summary: "Read a job: how far it is, what came of it, and how attempts failed", Answer: jobDetail{}, Handle: h.find,
+			Summary: "Read a job: how far it is, what came of it, and how attempts failed", Answer: jobDetail{},
+			Handle: withID(service.Find, answerJob),
 		},
 		{
 			Method: http.MethodPost, Path: one + "/cancel", Access: Tenant, Permission: members.JobsWrite, Status: http.StatusOK,
-			Summary: "Cancel a job that waits, or ask a running one to end", Answer: jobDetail{}, Handle: h.cancel,
+			Summary: "Cancel a job that waits, or ask a running one to end", Answer: jobDetail{},
+			Handle: withID(service.Cancel, answerJob),
 		},
 		{
 			Method: http.MethodPost, Path: one + "/retry", Access: Tenant, Permission: members.JobsWrite, Status: http.StatusOK,
-			Summary: "Have a dead job run again", Answer: jobDetail{}, Handle: h.retry,
+			Summary: "Have a dead job run again", Answer: jobDetail{}, Handle: withID(service.Retry, answerJob),
 		},
 	}
 }
 
-type jobHandler struct {
-	service *jobs.Service
-	cursors cursors
-}
+type jobHandler struct{ service *jobs.Service }
 
 func (h jobHandler) list(c *Call) error {
-	params := url.Values(c.Query())
-	query, sealed, err := jobQuery(params)
-	if err != nil {
-		return err
+	q := c.filteredList("jobs")
+	query := jobs.Query{States: statesOf(q, jobs.PublicStates()), Kind: q.Get("kind"), Queue: q.Get("queue")}
+	if q.Has("kind") && !isKind(query.Kind) {
+		q.refuse("kind", "value",
+			"is not the name of a kind: it has 1 to "+strconv.Itoa(maxKindLength)+" printable characters, such as transfers.import")
 	}
-	name := filtered("jobs", params)
-	if err := h.cursors.open(c.Scope, name, sealed, &query.Request); err != nil {
-		return err
+	if q.Has("queue") && !slices.Contains(jobs.Queues(), query.Queue) {
+		q.refuse("queue", "oneof", "is no queue; the queues are: "+strings.Join(jobs.Queues(), ", "))
 	}
-	p, err := h.service.List(c.Context(), c.Scope, query)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, h.cursors, name, p, viewOfJob)
+	query.From, query.To = q.time("from"), q.time("to")
+	return answerList(q, func(request page.Request) (page.Page[jobs.Job], error) {
+		query.Request = request
+		return h.service.List(c.Context(), c.Scope, query)
+	}, viewOfJob)
 }
 
-func (h jobHandler) find(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	job, err := h.service.Find(c.Context(), c.Scope, id)
-	return h.answer(c, job, err)
-}
-
-func (h jobHandler) cancel(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	job, err := h.service.Cancel(c.Context(), c.Scope, id)
-	return h.answer(c, job, err)
-}
-
-func (h jobHandler) retry(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	job, err := h.service.Retry(c.Context(), c.Scope, id)
-	return h.answer(c, job, err)
-}
-
-func (h jobHandler) answer(c *Call, job jobs.Job, err error) error {
-	if err != nil {
-		return err
-	}
+func answerJob(c *Call, job jobs.Job) error {
 	detail := jobDetail{jobView: viewOfJob(job), Args: job.Args, Failures: make([]jobFailureView, len(job.Failures))}
 	for i, f := range job.Failures {
 		detail.Failures[i] = jobFailureView{Attempt: f.Attempt, StartedAt: f.StartedAt, EndedAt: f.EndedAt, Error: f.Error}
@@ -148,56 +117,7 @@ func viewOfJob(j jobs.Job) jobView {
 // maxKindLength is how long the name of a kind is at most.
 const maxKindLength = 100
 
-// jobQuery reads the query parameters of the list; the cursor is still sealed.
-func jobQuery(params url.Values) (query jobs.Query, cursor string, err error) {
-	if query.Request, cursor, err = pageParams(params); err != nil {
-		return query, "", err
-	}
-	if query.States, err = statesParam(params); err != nil {
-		return query, "", err
-	}
-	if query.Kind = params.Get("kind"); params.Has("kind") && !isKind(query.Kind) {
-		return query, "", badParameter("kind", "value",
-			"is not the name of a kind: it has 1 to "+strconv.Itoa(maxKindLength)+" printable characters, such as transfers.import")
-	}
-	if query.Queue = params.Get("queue"); params.Has("queue") && !slices.Contains(jobs.Queues(), query.Queue) {
-		return query, "", badParameter("queue", "oneof", "is no queue; the queues are: "+strings.Join(jobs.Queues(), ", "))
-	}
-	if query.From, err = timeParam(params, "from"); err != nil {
-		return query, "", err
-	}
-	query.To, err = timeParam(params, "to")
-	return query, cursor, err
-}
-
-// statesParam reads states separated by commas.
-func statesParam(params url.Values) ([]jobs.State, error) {
-	if !params.Has("state") {
-		return nil, nil
-	}
-	var states []jobs.State
-	for name := range strings.SplitSeq(strings.Join(params["state"], ","), ",") {
-		state := jobs.State(name)
-		if !slices.Contains(jobs.PublicStates(), state) {
-			return nil, badParameter("state", "oneof", "has a value that is no state; the states are: "+strings.Join(jobStates(), ", "))
-		}
-		if !slices.Contains(states, state) {
-			states = append(states, state)
-		}
-	}
-	return states, nil
-}
-
 func isKind(name string) bool {
 	isOdd := func(r rune) bool { return r <= ' ' || r > '~' }
 	return name != "" && len(name) <= maxKindLength && !strings.ContainsFunc(name, isOdd)
-}
-
-// jobStates are the states that a tenant sees, as texts.
-func jobStates() []string {
-	var names []string
-	for _, state := range jobs.PublicStates() {
-		names = append(names, string(state))
-	}
-	return names
 }

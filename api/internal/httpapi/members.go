@@ -15,17 +15,18 @@ type memberView struct {
 
 func viewMember(m members.Membership) memberView { return memberView{ID: m.UserID, Membership: m} }
 
-func memberRoutes(service *members.Service, cs cursors) []Route {
-	h := memberHandler{service: service, cursors: cs}
+func memberRoutes(service *members.Service) []Route {
+	h := memberHandler{service: service}
 	const root, one = "/members", "/members/:id"
 	return []Route{
 		{
 			Method: http.MethodGet, Path: root, Access: Tenant, Permission: members.MembersRead, Status: http.StatusOK,
-			Params: pageParameters(), Summary: "List members", Answer: memberView{}, IsList: true, Handle: h.list,
+			Params: pageParameters(), Summary: "List members", Answer: memberView{}, IsList: true,
+			Handle: withPage("members", service.List, viewMember),
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: members.MembersRead, Status: http.StatusOK,
-			Summary: "Read a member", Answer: memberView{}, Handle: h.find,
+			Summary: "Read a member", Answer: memberView{}, Handle: withID(service.Find, answerMember),
 		},
 		{
 			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: members.MembersWrite, Status: http.StatusOK,
@@ -39,37 +40,9 @@ func memberRoutes(service *members.Service, cs cursors) []Route {
 	}
 }
 
-type memberHandler struct {
-	service *members.Service
-	cursors cursors
-}
+type memberHandler struct{ service *members.Service }
 
-func (h memberHandler) list(c *Call) error {
-	request, sealed, err := pageParams(c.Query())
-	if err != nil {
-		return err
-	}
-	if err := h.cursors.open(c.Scope, "members", sealed, &request); err != nil {
-		return err
-	}
-	p, err := h.service.List(c.Context(), c.Scope, request)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, h.cursors, "members", p, viewMember)
-}
-
-func (h memberHandler) find(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	m, err := h.service.Find(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
-	return c.Answer(http.StatusOK, viewMember(m))
-}
+func answerMember(c *Call, m members.Membership) error { return c.Answer(http.StatusOK, viewMember(m)) }
 
 func (h memberHandler) change(c *Call) error {
 	id, match, err := c.target()
@@ -84,7 +57,7 @@ func (h memberHandler) change(c *Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Answer(http.StatusOK, viewMember(m))
+	return answerMember(c, m)
 }
 
 func (h memberHandler) remove(c *Call) error {

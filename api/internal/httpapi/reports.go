@@ -5,9 +5,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/reports"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
@@ -23,8 +24,8 @@ type reportOrdered struct {
 	JobID tenancy.ID `json:"job_id" doc:"The job that makes it; its result names the report."`
 }
 
-func reportRoutes(service *reports.Service, cs cursors) []Route {
-	h := reportHandler{service: service, cursors: cs}
+func reportRoutes(service *reports.Service) []Route {
+	h := reportHandler{service: service}
 	const root, one = "/reports", "/reports/:id"
 	return []Route{
 		{
@@ -34,11 +35,12 @@ func reportRoutes(service *reports.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodPost, Path: root, Access: Tenant, Permission: members.ReportsWrite, Status: http.StatusAccepted,
-			Summary: "Make the report of a day, or make it again, by a job", Body: reports.Request{}, Answer: reportOrdered{}, Handle: h.order,
+			Summary: "Make the report of a day, or make it again, by a job", Body: reports.Request{}, Answer: reportOrdered{},
+			Handle: withBody(service.Order, answerOrdered),
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: members.ReportsRead, Status: http.StatusOK,
-			Summary: "Read a report's figures", Answer: reports.Report{}, Handle: h.find,
+			Summary: "Read a report's figures", Answer: reports.Report{}, Handle: withID(service.Find, answerReport),
 		},
 		{
 			Method: http.MethodGet, Path: one + "/content", Access: Tenant, Permission: members.ReportsRead, Status: http.StatusOK,
@@ -47,81 +49,27 @@ func reportRoutes(service *reports.Service, cs cursors) []Route {
 	}
 }
 
-type reportHandler struct {
-	service *reports.Service
-	cursors cursors
-}
+type reportHandler struct{ service *reports.Service }
 
 func (h reportHandler) list(c *Call) error {
-	params := url.Values(c.Query())
-	request, sealed, err := pageParams(params)
-	if err != nil {
-		return err
+	q := c.filteredList("reports")
+	query := reports.Query{AllVersions: q.Get("versions") == "all"}
+	if q.Has("versions") && !query.AllVersions && q.Get("versions") != "latest" {
+		q.refuse("versions", "oneof", "must be latest or all; leave it out for the latest of each day")
 	}
-	query := reports.Query{Kind: params.Get("kind"), AllVersions: params.Get("versions") == "all"}
-	if params.Has("versions") && !query.AllVersions && params.Get("versions") != "latest" {
-		return badParameter("versions", "oneof", "must be latest or all; leave it out for the latest of each day")
-	}
-	if !utf8.ValidString(query.Kind) || strings.ContainsRune(query.Kind, 0) {
-		return badParameter("kind", "encoding", "must be UTF-8 without NUL characters")
-	}
-	if query.From, err = dayParam(params, "from"); err != nil {
-		return err
-	}
-	if query.To, err = dayParam(params, "to"); err != nil {
-		return err
-	}
-	name := filtered("reports", params)
-	if err := h.cursors.open(c.Scope, name, sealed, &request); err != nil {
-		return err
-	}
-	query.Request = request
-	p, err := h.service.List(c.Context(), c.Scope, query)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, h.cursors, name, p, func(head reports.Head) reports.Head { return head })
-}
-
-func dayParam(params url.Values, name string) (reports.Day, error) {
-	if !params.Has(name) {
-		return reports.Day{}, nil
-	}
-	day, err := reports.ParseDay(params.Get(name))
-	if err != nil {
-		return reports.Day{}, badParameter(name, "day", err.Error())
-	}
-	return day, nil
-}
-
-func (h reportHandler) order(c *Call) error {
-	var in reports.Request
-	if err := c.Decode(&in); err != nil {
-		return err
-	}
-	done, err := h.service.Order(c.Context(), c.Scope, in)
-	if err != nil {
-		return err
-	}
-	return answerOrdered(c, done.ID)
+	query.Kind, query.From, query.To = q.text("kind"), q.day("from"), q.day("to")
+	return answerList(q, func(request page.Request) (page.Page[reports.Head], error) {
+		query.Request = request
+		return h.service.List(c.Context(), c.Scope, query)
+	}, itself)
 }
 
 // answerOrdered answers with the job that makes a report.
-func answerOrdered(c *Call, job tenancy.ID) error {
-	return answerAccepted(c, job, reportOrdered{JobID: job})
+func answerOrdered(c *Call, job jobs.Enqueued) error {
+	return answerAccepted(c, job.ID, reportOrdered{JobID: job.ID})
 }
 
-func (h reportHandler) find(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	report, err := h.service.Find(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
-	return c.Answer(http.StatusOK, report)
-}
+func answerReport(c *Call, report reports.Report) error { return c.Answer(http.StatusOK, report) }
 
 // pagePolicy lets a report's page have its own styles and nothing else.
 const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
@@ -134,7 +82,7 @@ func (h reportHandler) content(c *Call) error {
 	format := reports.HTML
 	if params := url.Values(c.Query()); params.Has("format") {
 		if format = reports.Format(params.Get("format")); !slices.Contains(reports.Formats(), format) {
-			return badParameter("format", "oneof", "is no format; the formats are: "+strings.Join(reportFormats(), ", "))
+			return badParameter("format", "oneof", "is no format; the formats are: "+strings.Join(textsOf(reports.Formats()), ", "))
 		}
 	}
 	rendered, err := h.service.Render(c.Context(), c.Scope, id, format)
@@ -147,13 +95,4 @@ func (h reportHandler) content(c *Call) error {
 		sent.policy, sent.isShown = pagePolicy, true
 	}
 	return sent.send(c)
-}
-
-// reportFormats are the formats, as texts.
-func reportFormats() []string {
-	var names []string
-	for _, f := range reports.Formats() {
-		names = append(names, string(f))
-	}
-	return names
 }

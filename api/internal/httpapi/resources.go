@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/groundwork-saas/groundwork/domain/audit"
@@ -15,8 +13,8 @@ import (
 )
 
 // resourceRoutes are the routes that every resource has.
-func resourceRoutes(s *resource.Service, cs cursors) []Route {
-	h := resourceHandler{service: s, cursors: cs, def: s.Definition}
+func resourceRoutes(s *resource.Service) []Route {
+	h := resourceHandler{service: s, def: s.Definition}
 	d := s.Definition
 	root, one := "/"+d.Plural, "/"+d.Plural+"/:id"
 	read, write, remove := d.Plural+":read", d.Plural+":write", d.Plural+":delete"
@@ -40,7 +38,7 @@ func resourceRoutes(s *resource.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: remove, Status: http.StatusNoContent,
-			Summary: "Move " + a + " to the trash", Handle: h.remove,
+			Summary: "Move " + a + " to the trash", Handle: withMatch(s.Delete),
 		},
 		{
 			Method: http.MethodPost, Path: one + "/restore", Access: Tenant, Permission: remove, Status: http.StatusOK,
@@ -77,7 +75,6 @@ func withArticle(name string) string {
 
 type resourceHandler struct {
 	service *resource.Service
-	cursors cursors
 	def     *resource.Definition
 }
 
@@ -87,7 +84,7 @@ func (h resourceHandler) list(c *Call) error {
 		return err
 	}
 	name := h.def.Plural + "?" + q.Canonical
-	if err := h.cursors.open(c.Scope, name, q.Cursor, &q.Request); err != nil {
+	if err := c.cursors.open(c.Scope, name, q.Cursor, &q.Request); err != nil {
 		return err
 	}
 	p, err := h.service.List(c.Context(), c.Scope, q)
@@ -98,7 +95,7 @@ func (h resourceHandler) list(c *Call) error {
 	if err != nil {
 		return err
 	}
-	return answerPage(c, h.cursors, name, p, func(e resource.Entity) any { return h.shape(e, q.Fields, expanded) })
+	return answerPage(c, name, p, func(e resource.Entity) any { return h.shape(e, q.Fields, expanded) })
 }
 
 // query reads the parameters. Who may not read what a record refers to may not have it answered beside the record.
@@ -123,8 +120,7 @@ func (h resourceHandler) create(c *Call) error {
 	if err := h.service.Create(c.Context(), c.Scope, e); err != nil {
 		return err
 	}
-	c.SetHeader("Location", Base+"/"+h.def.Plural+"/"+e.Head().ID.String())
-	return h.answer(c, http.StatusCreated, e)
+	return c.answerMade("/"+h.def.Plural, e.Head().ID, e.Head().Version, e)
 }
 
 func (h resourceHandler) find(c *Call) error {
@@ -147,11 +143,7 @@ func (h resourceHandler) find(c *Call) error {
 		}
 		return c.Answer(http.StatusOK, h.shape(e, q.Fields, expanded))
 	}
-	c.SetETag(e.Head().Version)
-	if c.NotModified(e.Head().Version) {
-		return nil
-	}
-	return h.answer(c, http.StatusOK, e)
+	return c.answerUnlessKnown(e.Head().Version, e)
 }
 
 func (h resourceHandler) change(c *Call) error {
@@ -163,18 +155,7 @@ func (h resourceHandler) change(c *Call) error {
 	if err != nil {
 		return err
 	}
-	return h.answer(c, http.StatusOK, e)
-}
-
-func (h resourceHandler) remove(c *Call) error {
-	id, match, err := c.target()
-	if err != nil {
-		return err
-	}
-	if err := h.service.Delete(c.Context(), c.Scope, id, match); err != nil {
-		return err
-	}
-	return c.NoContent()
+	return c.answerRecord(e.Head().Version, e)
 }
 
 func (h resourceHandler) restore(c *Call) error {
@@ -186,7 +167,7 @@ func (h resourceHandler) restore(c *Call) error {
 	if err != nil {
 		return err
 	}
-	return h.answer(c, http.StatusOK, e)
+	return c.answerRecord(e.Head().Version, e)
 }
 
 func (h resourceHandler) history(c *Call) error {
@@ -194,24 +175,9 @@ func (h resourceHandler) history(c *Call) error {
 	if err != nil {
 		return err
 	}
-	request, sealed, err := pageParams(c.Query())
-	if err != nil {
-		return err
-	}
-	name := h.def.Plural + "/" + id.String() + "/history"
-	if err := h.cursors.open(c.Scope, name, sealed, &request); err != nil {
-		return err
-	}
-	p, err := h.service.History(c.Context(), c.Scope, id, request)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, h.cursors, name, p, func(e audit.Entry) audit.Entry { return e })
-}
-
-func (h resourceHandler) answer(c *Call, status int, e resource.Entity) error {
-	c.SetETag(e.Head().Version)
-	return c.Answer(status, e)
+	return answerList(c.list(h.def.Plural+"/"+id.String()+"/history"), func(request page.Request) (page.Page[audit.Entry], error) {
+		return h.service.History(c.Context(), c.Scope, id, request)
+	}, itself)
 }
 
 // perform is the handler of an act.
@@ -225,7 +191,7 @@ func (h resourceHandler) perform(act resource.Act) func(*Call) error {
 		if err != nil {
 			return err
 		}
-		return h.answer(c, http.StatusOK, e)
+		return c.answerRecord(e.Head().Version, e)
 	}
 }
 
@@ -248,22 +214,6 @@ func (h resourceHandler) shape(e resource.Entity, fields []string, expanded reso
 		}
 	}
 	return out
-}
-
-// pageParameters are those that every list takes.
-func pageParameters(others ...string) []string { return append([]string{"limit", "cursor"}, others...) }
-
-// pageParams reads limit and cursor.
-func pageParams(params url.Values) (page.Request, string, error) {
-	request := page.Request{Limit: page.DefaultLimit}
-	if params.Has("limit") {
-		n, err := strconv.Atoi(params.Get("limit"))
-		if err != nil || n < 1 || n > page.MaxLimit {
-			return page.Request{}, "", badParameter("limit", "limit", "must be a whole number from 1 to "+strconv.Itoa(page.MaxLimit))
-		}
-		request.Limit = n
-	}
-	return request, params.Get("cursor"), nil
 }
 
 // onlyKnown returns the first parameter that is not among the known ones, or "".

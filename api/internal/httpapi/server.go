@@ -134,29 +134,29 @@ func (a *API) Routes() []Route { return slices.Clone(a.routes) }
 func (a *API) table() []Route {
 	var routes []Route
 	for _, s := range a.deps.Resources {
-		routes = append(routes, resourceRoutes(s, a.cursors)...)
+		routes = append(routes, resourceRoutes(s)...)
 	}
 	identity := a.deps.Identity
 	routes = append(routes, authRoutes(identity)...)
 	routes = append(routes, accountRoutes(identity)...)
 	routes = append(routes, meRoutes(identity)...)
 	routes = append(routes, tenantRoutes(identity)...)
-	routes = append(routes, memberRoutes(identity.Members, a.cursors)...)
-	routes = append(routes, invitationRoutes(identity.Invitations, a.cursors, a.deps.Now)...)
-	routes = append(routes, apiKeyRoutes(identity.Keys, a.cursors)...)
-	routes = append(routes, jobRoutes(a.deps.Jobs, a.cursors)...)
-	routes = append(routes, webhookEndpointRoutes(a.deps.Webhooks, a.cursors)...)
-	routes = append(routes, webhookDeliveryRoutes(a.deps.Webhooks, a.cursors)...)
-	routes = append(routes, webhookSourceRoutes(a.deps.Inbound.Sources, a.cursors)...)
-	routes = append(routes, inboundEventRoutes(a.deps.Inbound.Events, a.cursors)...)
-	routes = append(routes, auditRoutes(a.deps.Audit, a.cursors)...)
-	routes = append(routes, fileRoutes(a.deps.Files, a.cursors, a.config.PublicURL)...)
+	routes = append(routes, memberRoutes(identity.Members)...)
+	routes = append(routes, invitationRoutes(identity.Invitations, a.deps.Now)...)
+	routes = append(routes, apiKeyRoutes(identity.Keys)...)
+	routes = append(routes, jobRoutes(a.deps.Jobs)...)
+	routes = append(routes, webhookEndpointRoutes(a.deps.Webhooks)...)
+	routes = append(routes, webhookDeliveryRoutes(a.deps.Webhooks)...)
+	routes = append(routes, webhookSourceRoutes(a.deps.Inbound.Sources)...)
+	routes = append(routes, inboundEventRoutes(a.deps.Inbound.Events)...)
+	routes = append(routes, auditRoutes(a.deps.Audit)...)
+	routes = append(routes, fileRoutes(a.deps.Files, a.config.PublicURL)...)
 	routes = append(routes, usageRoutes(a.deps.Files)...)
-	routes = append(routes, reportRoutes(a.deps.Reports.Service, a.cursors)...)
-	routes = append(routes, reportScheduleRoutes(a.deps.Reports, a.cursors)...)
+	routes = append(routes, reportRoutes(a.deps.Reports.Service)...)
+	routes = append(routes, reportScheduleRoutes(a.deps.Reports)...)
 	routes = append(routes, exportRoutes(a.deps.Exports)...)
 	routes = append(routes, importRoutes(a.deps.Imports)...)
-	routes = append(routes, connectorRoutes(a.deps.Connectors, a.cursors)...)
+	routes = append(routes, connectorRoutes(a.deps.Connectors)...)
 	return routes
 }
 
@@ -203,7 +203,7 @@ func (a *API) Handler() (http.Handler, error) {
 // serve takes a request through the guard, the idempotency and the handler, and writes what came of it.
 func (a *API) serve(route *Route) gin.HandlerFunc {
 	return func(g *gin.Context) {
-		c := &Call{Route: route, gin: g, Scope: tenancy.Scope{RequestID: requestID(g)}}
+		c := &Call{Route: route, gin: g, cursors: a.cursors, Scope: tenancy.Scope{RequestID: requestID(g)}}
 		var ctx context.Context
 		var cancel context.CancelFunc
 		if route.streams() {

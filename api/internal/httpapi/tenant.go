@@ -33,11 +33,7 @@ func (h tenantHandler) find(c *Call) error {
 	if err != nil {
 		return err
 	}
-	c.SetETag(tenant.Version)
-	if c.NotModified(tenant.Version) {
-		return nil
-	}
-	return c.Answer(http.StatusOK, viewTenant(tenant, ""))
+	return c.answerUnlessKnown(tenant.Version, viewTenant(tenant, ""))
 }
 
 func (h tenantHandler) change(c *Call) error {
@@ -49,8 +45,7 @@ func (h tenantHandler) change(c *Call) error {
 	if err != nil {
 		return err
 	}
-	c.SetETag(tenant.Version)
-	return c.Answer(http.StatusOK, viewTenant(tenant, ""))
+	return c.answerRecord(tenant.Version, viewTenant(tenant, ""))
 }
 
 // roles answers from memory; the caller's access is proven all the same.
@@ -58,5 +53,5 @@ func (h tenantHandler) roles(c *Call) error {
 	if err := h.Credentials.Verify(c.Context(), c.Scope); err != nil {
 		return err
 	}
-	return answerAll(c, h.Roles.List(), func(r members.Role) members.Role { return r })
+	return answerAll(c, h.Roles.List(), itself)
 }

@@ -2,9 +2,9 @@ package httpapi
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/groundwork-saas/groundwork/domain/members"
+	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 )
 
@@ -15,8 +15,8 @@ type deliveryWithAttempts struct {
 	History []webhooks.Attempt `json:"history" doc:"The attempts, the newest first, at most 100."`
 }
 
-func webhookDeliveryRoutes(service *webhooks.Service, cs cursors) []Route {
-	h := webhookDeliveryHandler{service: service, cursors: cs}
+func webhookDeliveryRoutes(service *webhooks.Service) []Route {
+	h := webhookDeliveryHandler{service: service}
 	const root, one = "/webhook-deliveries", "/webhook-deliveries/:id"
 	return []Route{
 		{
@@ -30,53 +30,29 @@ func webhookDeliveryRoutes(service *webhooks.Service, cs cursors) []Route {
 		},
 		{
 			Method: http.MethodPost, Path: one + "/redeliver", Access: Tenant, Permission: members.WebhooksWrite, Status: http.StatusAccepted,
-			Summary: "Send a webhook delivery again, at once", Answer: webhooks.Delivery{}, Handle: h.redeliver,
+			Summary: "Send a webhook delivery again, at once", Answer: webhooks.Delivery{},
+			Handle: withID(service.Redeliver, answerDelivery),
 		},
 	}
 }
 
-type webhookDeliveryHandler struct {
-	service *webhooks.Service
-	cursors cursors
-}
+type webhookDeliveryHandler struct{ service *webhooks.Service }
 
 func (h webhookDeliveryHandler) list(c *Call) error {
-	params := url.Values(c.Query())
-	request, sealed, err := pageParams(params)
-	if err != nil {
-		return err
+	q := c.filteredList("webhook-deliveries")
+	query := webhooks.Query{
+		EndpointID: q.id("endpoint_id"), EventID: q.id("event_id"), Type: q.Get("type"), From: q.time("from"), To: q.time("to"),
 	}
-	query := webhooks.Query{Type: params.Get("type")}
-	if query.EndpointID, err = idParam(params, "endpoint_id"); err != nil {
-		return err
+	if q.Has("state") {
+		var err error
+		query.States, err = webhooks.ParseStates(q.Get("state"))
+		q.fail(err)
 	}
-	if query.EventID, err = idParam(params, "event_id"); err != nil {
-		return err
-	}
-	if query.From, err = timeParam(params, "from"); err != nil {
-		return err
-	}
-	if query.To, err = timeParam(params, "to"); err != nil {
-		return err
-	}
-	if params.Has("state") {
-		if query.States, err = webhooks.ParseStates(params.Get("state")); err != nil {
-			return err
-		}
-	}
-	if err := h.service.CheckType(query.Type); err != nil {
-		return err
-	}
-	name := filtered("webhook-deliveries", params)
-	if err := h.cursors.open(c.Scope, name, sealed, &request); err != nil {
-		return err
-	}
-	query.Request = request
-	p, err := h.service.ListDeliveries(c.Context(), c.Scope, query)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, h.cursors, name, p, func(d webhooks.Delivery) webhooks.Delivery { return d })
+	q.fail(h.service.CheckType(query.Type))
+	return answerList(q, func(request page.Request) (page.Page[webhooks.Delivery], error) {
+		query.Request = request
+		return h.service.ListDeliveries(c.Context(), c.Scope, query)
+	}, itself)
 }
 
 func (h webhookDeliveryHandler) find(c *Call) error {
@@ -94,23 +70,8 @@ func (h webhookDeliveryHandler) find(c *Call) error {
 	return c.Answer(http.StatusOK, deliveryWithAttempts{Delivery: d, History: attempts})
 }
 
-func (h webhookDeliveryHandler) redeliver(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	d, err := h.service.Redeliver(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
+// answerDelivery answers with a delivery that is to be made.
+func answerDelivery(c *Call, d webhooks.Delivery) error {
 	c.SetHeader("Location", Base+"/webhook-deliveries/"+d.ID.String())
 	return c.Answer(http.StatusAccepted, d)
-}
-
-func deliveryStates() []string {
-	states := make([]string, 0, len(webhooks.DeliveryStates()))
-	for _, state := range webhooks.DeliveryStates() {
-		states = append(states, string(state))
-	}
-	return states
 }

@@ -17,8 +17,8 @@ type sourceView struct {
 	URL *string `json:"url" example:"https://hooks.example.com/hooks/gw_in_7Hq0Zr2kQm" doc:"Where its provider posts to. It is shown to those who may change the source; others see null."`
 }
 
-func webhookSourceRoutes(service *inbound.Sources, cs cursors) []Route {
-	h := sourceHandler{service: service, cursors: cs}
+func webhookSourceRoutes(service *inbound.Sources) []Route {
+	h := sourceHandler{service: service}
 	const root, one, read, write = "/webhook-sources", "/webhook-sources/:id", members.WebhooksRead, members.WebhooksWrite
 	return []Route{
 		{
@@ -28,20 +28,21 @@ func webhookSourceRoutes(service *inbound.Sources, cs cursors) []Route {
 		{
 			Method: http.MethodPost, Path: root, Access: Tenant, Permission: write, Status: http.StatusCreated, Secret: true,
 			Summary: "Make a webhook source: an address that a provider may post to", Body: inbound.SourceInput{}, Answer: sourceView{},
-			Versioned: true, Handle: h.create,
+			Versioned: true, Handle: withBody(service.Create, h.viewed(answerMadeSource)),
 		},
 		{
 			Method: http.MethodGet, Path: one, Access: Tenant, Permission: read, Status: http.StatusOK, Secret: true,
-			Summary: "Read a webhook source", Answer: sourceView{}, Versioned: true, Handle: h.find,
+			Summary: "Read a webhook source", Answer: sourceView{}, Versioned: true,
+			Handle: withID(service.Find, h.viewed(answerSourceUnlessKnown)),
 		},
 		{
 			Method: http.MethodPatch, Path: one, Access: Tenant, Permission: write, Status: http.StatusOK, Secret: true,
 			Summary: "Change a webhook source: its filter, its secrets, or whether it is paused", Body: inbound.SourceChange{}, Patch: true,
-			Answer: sourceView{}, Versioned: true, Handle: h.change,
+			Answer: sourceView{}, Versioned: true, Handle: withPatch(service.Change, h.viewed(answerSource)),
 		},
 		{
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: write, Status: http.StatusNoContent,
-			Summary: "Delete a webhook source, at once; what it received stays for a while", Handle: h.remove,
+			Summary: "Delete a webhook source, at once; what it received stays for a while", Handle: withMatch(service.Delete),
 		},
 		{
 			Method: http.MethodPost, Path: one + "/rotate-url", Access: Tenant, Permission: write, Status: http.StatusOK, Secret: true,
@@ -51,30 +52,22 @@ func webhookSourceRoutes(service *inbound.Sources, cs cursors) []Route {
 	}
 }
 
-type sourceHandler struct {
-	service *inbound.Sources
-	cursors cursors
-}
+type sourceHandler struct{ service *inbound.Sources }
 
 func (h sourceHandler) list(c *Call) error {
-	request, sealed, err := pageParams(c.Query())
-	if err != nil {
-		return err
-	}
-	if err := h.cursors.open(c.Scope, "webhook-sources", sealed, &request); err != nil {
-		return err
-	}
-	p, err := h.service.List(c.Context(), c.Scope, request)
-	if err != nil {
-		return err
-	}
-	views := page.Page[sourceView]{Items: make([]sourceView, len(p.Items)), Next: p.Next, Prev: p.Prev}
-	for i, source := range p.Items {
-		if views.Items[i], err = h.view(c.Scope, source); err != nil {
-			return err
+	return answerList(c.list("webhook-sources"), func(request page.Request) (views page.Page[sourceView], err error) {
+		p, err := h.service.List(c.Context(), c.Scope, request)
+		if err != nil {
+			return views, err
 		}
-	}
-	return answerPage(c, h.cursors, "webhook-sources", views, func(v sourceView) sourceView { return v })
+		views = page.Page[sourceView]{Items: make([]sourceView, len(p.Items)), Next: p.Next, Prev: p.Prev}
+		for i, source := range p.Items {
+			if views.Items[i], err = h.view(c.Scope, source); err != nil {
+				return views, err
+			}
+		}
+		return views, nil
+	}, itself)
 }
 
 func (h sourceHandler) view(scope tenancy.Scope, source inbound.Source) (sourceView, error) {
@@ -86,66 +79,24 @@ func (h sourceHandler) view(scope tenancy.Scope, source inbound.Source) (sourceV
 	return view, err
 }
 
-func (h sourceHandler) create(c *Call) error {
-	var in inbound.SourceInput
-	if err := c.Decode(&in); err != nil {
-		return err
+// viewed answers with the view of a source.
+func (h sourceHandler) viewed(answer func(*Call, sourceView) error) func(*Call, inbound.Source) error {
+	return func(c *Call, source inbound.Source) error {
+		view, err := h.view(c.Scope, source)
+		if err != nil {
+			return err
+		}
+		return answer(c, view)
 	}
-	source, err := h.service.Create(c.Context(), c.Scope, in)
-	if err != nil {
-		return err
-	}
-	c.SetHeader("Location", Base+"/webhook-sources/"+source.ID.String())
-	return h.answer(c, http.StatusCreated, source)
 }
 
-func (h sourceHandler) answer(c *Call, status int, source inbound.Source) error {
-	view, err := h.view(c.Scope, source)
-	if err != nil {
-		return err
-	}
-	c.SetETag(source.Version)
-	return c.Answer(status, view)
+func answerMadeSource(c *Call, v sourceView) error {
+	return c.answerMade("/webhook-sources", v.ID, v.Version, v)
 }
 
-func (h sourceHandler) find(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	source, err := h.service.Find(c.Context(), c.Scope, id)
-	if err != nil {
-		return err
-	}
-	c.SetETag(source.Version)
-	if c.NotModified(source.Version) {
-		return nil
-	}
-	return h.answer(c, http.StatusOK, source)
-}
+func answerSourceUnlessKnown(c *Call, v sourceView) error { return c.answerUnlessKnown(v.Version, v) }
 
-func (h sourceHandler) change(c *Call) error {
-	id, match, err := c.target()
-	if err != nil {
-		return err
-	}
-	source, err := h.service.Change(c.Context(), c.Scope, id, match, func(s *inbound.SourceChange) error { return c.Merge(s) })
-	if err != nil {
-		return err
-	}
-	return h.answer(c, http.StatusOK, source)
-}
-
-func (h sourceHandler) remove(c *Call) error {
-	id, match, err := c.target()
-	if err != nil {
-		return err
-	}
-	if err := h.service.Delete(c.Context(), c.Scope, id, match); err != nil {
-		return err
-	}
-	return c.NoContent()
-}
+func answerSource(c *Call, v sourceView) error { return c.answerRecord(v.Version, v) }
 
 func (h sourceHandler) rotate(c *Call) error {
 	id, err := c.ID("id")
@@ -162,5 +113,5 @@ func (h sourceHandler) rotate(c *Call) error {
 	if err != nil {
 		return err
 	}
-	return h.answer(c, http.StatusOK, source)
+	return h.viewed(answerSource)(c, source)
 }

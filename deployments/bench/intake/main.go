@@ -5,10 +5,7 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"flag"
 	"fmt"
 	"io"
@@ -16,17 +13,18 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 	"github.com/groundwork-saas/groundwork/deployments/internal/running"
+	"github.com/groundwork-saas/groundwork/deployments/internal/stripe"
 )
 
 // load is what is sent.
 type load struct {
-	*running.Stack
+	*client.Client
 
 	rate    int
 	lasts   time.Duration
@@ -91,7 +89,7 @@ func (l *load) run(ctx context.Context) error {
 
 // prepare reads where the stack is, and makes a source.
 func (l *load) prepare(ctx context.Context) (id string, err error) {
-	if l.Stack, err = running.Find(); err != nil {
+	if l.Client, err = running.Find(); err != nil {
 		return "", err
 	}
 	var source struct {
@@ -99,7 +97,7 @@ func (l *load) prepare(ctx context.Context) (id string, err error) {
 		URL string `json:"url"`
 	}
 	body := map[string]any{"name": "bench", "provider": "stripe", "secrets": []string{l.secret}}
-	if err := l.Call(ctx, http.MethodPost, "/webhook-sources", body, &source); err != nil {
+	if err := l.Do(ctx, client.Call{Method: http.MethodPost, Path: "/webhook-sources", Body: body, Into: &source}); err != nil {
 		return "", err
 	}
 	l.address = source.URL
@@ -120,15 +118,13 @@ func (l *load) send(ctx context.Context, r *result, began time.Time) {
 
 func (l *load) one(ctx context.Context, r *result, id, filler string, due time.Time) {
 	body := fmt.Sprintf(`{"id":%q,"type":"customer.created","created":%d,"data":{"object":{"filler":%q}}}`, id, due.Unix(), filler)
-	at := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(l.secret))
-	_, _ = io.WriteString(mac, at+"."+body)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.address, strings.NewReader(body))
 	if err != nil {
 		panic(err) // the address was given by the API
 	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Stripe-Signature", "t="+at+",v1="+hex.EncodeToString(mac.Sum(nil)))
+	for name, value := range stripe.Headers(l.secret, []byte(body), time.Now()) {
+		request.Header.Set(name, value)
+	}
 	response, err := l.http.Do(request)
 	took := time.Since(due)
 	status := 0
@@ -164,7 +160,7 @@ func (l *load) kept(ctx context.Context, source string) (map[string]bool, error)
 			} `json:"data"`
 			NextCursor *string `json:"next_cursor"`
 		}
-		if err := l.Call(ctx, http.MethodGet, "/inbound-events?"+query.Encode(), nil, &list); err != nil {
+		if err := l.Do(ctx, client.Call{Method: http.MethodGet, Path: "/inbound-events", Query: query, Into: &list}); err != nil {
 			return nil, err
 		}
 		for _, e := range list.Data {

@@ -15,16 +15,16 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
-	"regexp"
 	"strconv"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 	"github.com/groundwork-saas/groundwork/deployments/internal/running"
 )
 
 // bench is what is measured, and where.
 type bench struct {
-	*running.Stack
+	*client.Client
 
 	rows int
 	ops  string
@@ -46,7 +46,7 @@ func main() {
 }
 
 func (b *bench) run(ctx context.Context) (err error) {
-	if b.Stack, err = running.Find(); err != nil {
+	if b.Client, err = running.Find(); err != nil {
 		return err
 	}
 	file, err := b.upload(ctx)
@@ -82,20 +82,11 @@ func (b *bench) upload(ctx context.Context) (id string, err error) {
 		}
 		_ = write.CloseWithError(err)
 	}()
-	answer, err := b.Send(ctx, http.MethodPost, "/files", form.FormDataContentType(), read)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Close()
-	body, err := io.ReadAll(answer)
-	if err != nil {
-		return "", fmt.Errorf("upload: %w", err)
-	}
-	found := regexp.MustCompile(`"id":\s*"([^"]+)"`).FindSubmatch(body)
-	if found == nil {
-		return "", fmt.Errorf("the upload was answered without an id: %.300s", body)
-	}
-	return string(found[1]), nil
+	var made struct{ ID string }
+	err = b.Do(ctx, client.Call{
+		Method: http.MethodPost, Path: "/files", Header: map[string]string{"Content-Type": form.FormDataContentType()}, Body: read, Into: &made,
+	})
+	return made.ID, err
 }
 
 // job is one of the API's.
@@ -118,7 +109,7 @@ func (b *bench) measure(ctx context.Context, what, path string, body any) error 
 	var asked struct {
 		JobID string `json:"job_id"`
 	}
-	if err := b.Call(ctx, http.MethodPost, path, body, &asked); err != nil {
+	if err := b.Do(ctx, client.Call{Method: http.MethodPost, Path: path, Body: body, Into: &asked}); err != nil {
 		return err
 	}
 	var j job
@@ -132,7 +123,7 @@ func (b *bench) measure(ctx context.Context, what, path string, body any) error 
 			return err
 		}
 		most = max(most, now)
-		if err := b.Call(ctx, http.MethodGet, "/jobs/"+asked.JobID, nil, &j); err != nil {
+		if err := b.Do(ctx, client.Call{Method: http.MethodGet, Path: "/jobs/" + asked.JobID, Into: &j}); err != nil {
 			return err
 		}
 	}

@@ -15,12 +15,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 	"github.com/groundwork-saas/groundwork/deployments/internal/running"
 )
 
 // bench is what is measured, and where.
 type bench struct {
-	*running.Stack
+	*client.Client
 
 	events    int
 	endpoints int
@@ -47,7 +48,7 @@ func main() {
 
 func (b *bench) run(ctx context.Context) error {
 	var err error
-	if b.Stack, err = running.Find(); err != nil {
+	if b.Client, err = running.Find(); err != nil {
 		return err
 	}
 	fmt.Fprintln(os.Stdout, "| Endpoints | of them hanging | Events | Deliveries | First after | Last after | Deliveries/s |")
@@ -99,18 +100,20 @@ func (b *bench) measure(ctx context.Context, hanging int) error {
 			at = stuck
 		}
 		var made struct{ ID string }
-		if err := b.Call(ctx, http.MethodPost, "/webhook-endpoints", map[string]any{"url": at, "events": []string{"customer.created"}}, &made); err != nil {
+		endpoint := map[string]any{"url": at, "events": []string{"customer.created"}}
+		if err := b.Do(ctx, client.Call{Method: http.MethodPost, Path: "/webhook-endpoints", Body: endpoint, Into: &made}); err != nil {
 			return err
 		}
 		defer func() {
-			_ = b.Call(context.WithoutCancel(ctx), http.MethodDelete, "/webhook-endpoints/"+made.ID, nil, nil)
+			_ = b.Do(context.WithoutCancel(ctx), client.Call{Method: http.MethodDelete, Path: "/webhook-endpoints/" + made.ID})
 		}()
 	}
 	items := make([]map[string]string, b.events)
 	for i := range items {
 		items[i] = map[string]string{"name": fmt.Sprint("Bench ", i)}
 	}
-	if err := b.Call(ctx, http.MethodPost, "/customers/bulk", map[string]any{"mode": "create", "atomic": true, "items": items}, nil); err != nil {
+	bulk := map[string]any{"mode": "create", "atomic": true, "items": items}
+	if err := b.Do(ctx, client.Call{Method: http.MethodPost, Path: "/customers/bulk", Body: bulk}); err != nil {
 		return err
 	}
 	began := time.Now()

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// client is one HTTP/1.1 connection that is kept. It does less than net/http's client, so that on a machine that it
+// connection is one HTTP/1.1 connection that is kept. It does less than net/http's client, so that on a machine that it
 // shares with what it measures it takes a small part of the time: it writes bytes that are ready and reads the status
 // and the body.
-type client struct {
+type connection struct {
 	conn   net.Conn
 	reader *bufio.Reader
 	body   []byte
@@ -25,18 +25,18 @@ type client struct {
 // answerTimeout bounds each answer, so that a server that hangs fails the run.
 const answerTimeout = 30 * time.Second
 
-func dial(ctx context.Context, addr string) (*client, error) {
+func dial(ctx context.Context, addr string) (*connection, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	return &client{conn: conn, reader: bufio.NewReaderSize(conn, 64<<10)}, nil
+	return &connection{conn: conn, reader: bufio.NewReaderSize(conn, 64<<10)}, nil
 }
 
 var errAnswer = errors.New("the answer is not understood")
 
 // do sends a request and returns the status; the body is in c.body until the next request.
-func (c *client) do(request []byte) (int, error) {
+func (c *connection) do(request []byte) (int, error) {
 	if err := c.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return 0, fmt.Errorf("send: %w", err)
 	}
@@ -96,7 +96,7 @@ func (c *client) do(request []byte) (int, error) {
 	}
 }
 
-func (c *client) line() ([]byte, error) {
+func (c *connection) line() ([]byte, error) {
 	line, err := c.reader.ReadSlice('\n')
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
@@ -104,7 +104,7 @@ func (c *client) line() ([]byte, error) {
 	return bytes.TrimRight(line, "\r\n"), nil
 }
 
-func (c *client) read(n int) error {
+func (c *connection) read(n int) error {
 	from := len(c.body)
 	c.body = append(c.body, make([]byte, n)...)
 	if _, err := io.ReadFull(c.reader, c.body[from:]); err != nil {
