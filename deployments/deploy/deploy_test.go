@@ -172,9 +172,9 @@ func TestDeploy_goes_back(t *testing.T) {
 		fail  string
 		steps []string
 	}{
-		"where migrating fails":     {"v2 migrate", append([]string{"[v2] migrate"}, rolled("v1")...)},
-		"where a replica fails":     {"v2 api-2", append([]string{"[v2] migrate", "[v2] api-1", "[v2] api-2"}, rolled("v1")...)},
-		"where a worker fails":      {"v2 worker-critical", append(append([]string{"[v2] migrate"}, rolled("v2")[:7]...), rolled("v1")...)},
+		"where migrating fails": {"v2 migrate", append([]string{"[v2] migrate"}, rolled("v1")...)},
+		"where a replica fails": {"v2 api-2", append([]string{"[v2] migrate", "[v2] api-1", "[v2] api-2"}, rolled("v1")...)},
+		"where a worker fails":  {"v2 worker-critical", append(append([]string{"[v2] migrate"}, rolled("v2")[:7]...), rolled("v1")...)},
 		"where the balancer refuses": {"caddy reload --config /etc/caddy/Caddyfile", slices.Concat(
 			[]string{"[v2] migrate"}, rolled("v2"), []string{balanced, unbalanced}, rolled("v1"))},
 		"where it does not do work": {"look v2", slices.Concat(
