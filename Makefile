@@ -196,10 +196,11 @@ dashboards: ## Write the dashboards of deployments/grafana anew
 
 # Where the processes are in use, since a panel of nothing shows nothing.
 PROMETHEUS_URL ?= http://127.0.0.1:9090
+LOKI_URL       ?=
 
 .PHONY: check-dashboards
-check-dashboards: ## Ask the Prometheus at PROMETHEUS_URL every question of every panel
-	@go run ./deployments/grafana -check "$(PROMETHEUS_URL)"
+check-dashboards: ## Ask the Prometheus at PROMETHEUS_URL, and the Loki at LOKI_URL if that is set, every question of every panel
+	@go run ./deployments/grafana -check "$(PROMETHEUS_URL)" -loki "$(LOKI_URL)"
 
 .PHONY: check-upgrade
 check-upgrade: ## Run the last release's tests over the database of this version; or those of a commit: REF=<commit>

@@ -119,7 +119,7 @@ func (t *tour) post(ctx context.Context, address, secret string, event []byte, w
 	err := t.api.Do(ctx, client.Call{
 		Method: http.MethodPost, Path: "/hooks/…", URL: address, Header: stripe.Headers(secret, event, time.Now()), Body: event, Want: want,
 	})
-	var other *client.Unexpected
+	var other *client.UnexpectedError
 	if err != nil && !errors.As(err, &other) {
 		return fmt.Errorf("the intake did not answer; is the worker running with --intake? %w", err)
 	}

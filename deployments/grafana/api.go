@@ -45,7 +45,7 @@ func apiBoard() board {
 			}},
 			{"Webhooks that come in", []panel{
 				{title: "Messages by what became of them", unit: "reqps", width: half, stacked: true, queries: []query{q("sum by (outcome) (rate(groundwork_intake_messages_total[$__rate_interval]))", "{{outcome}}")}},
-				{title: "Duration", unit: "s", width: half, queries: []query{
+				{title: "Duration", unit: "s", width: half, mayBeEmpty: true, queries: []query{
 					q(quantile(.5, seconds, `{route="/hooks/:token"}`, ""), "50 %"), q(quantile(.99, seconds, `{route="/hooks/:token"}`, ""), "99 %"),
 				}},
 			}},

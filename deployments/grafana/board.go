@@ -12,8 +12,15 @@ type board struct {
 	// uid is its file's name and its address in Grafana.
 	uid, title, about string
 	rows              []row
-	// asks are text fields above the panels, by the name that queries have for them.
-	asks []string
+	// asks are text fields above the panels.
+	asks []field
+}
+
+// field is a text field above the panels, whose text stands in queries for $name.
+type field struct {
+	name string
+	// example is a question in LogQL: each line that answers it has, under the same name, a text that could be typed.
+	example string
 }
 
 // row is a heading with panels below it.
@@ -49,9 +56,17 @@ type panel struct {
 type query struct {
 	expr, legend string
 	logs         bool
+	// unit is its own, where it differs from the panel's.
+	unit string
 }
 
 func q(expr, legend string) query { return query{expr: expr, legend: legend} }
+
+// in gives a question a unit of its own.
+func (q query) in(unit string) query {
+	q.unit = unit
+	return q
+}
 
 func logQL(expr string) query { return query{expr: expr, logs: true} }
 
@@ -77,8 +92,8 @@ func (b board) document() ([]byte, error) {
 		y += tallest
 	}
 	asks := []any{}
-	for _, name := range b.asks {
-		asks = append(asks, map[string]any{"name": name, "label": strings.ReplaceAll(name, "_", " "), "type": "textbox", "query": ""})
+	for _, f := range b.asks {
+		asks = append(asks, map[string]any{"name": f.name, "label": strings.ReplaceAll(f.name, "_", " "), "type": "textbox", "query": ""})
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
@@ -106,7 +121,7 @@ func (p panel) height() int {
 
 func (p panel) document(id, x, y int) map[string]any {
 	source := map[string]string{"type": "prometheus", "uid": "prometheus"}
-	targets := []any{}
+	targets, overrides := []any{}, []any{}
 	for i, question := range p.queries {
 		if question.logs {
 			source = map[string]string{"type": "loki", "uid": "loki"}
@@ -114,10 +129,21 @@ func (p panel) document(id, x, y int) map[string]any {
 		target := map[string]any{
 			"refId": string(rune('A' + i)), "datasource": source, "expr": question.expr, "legendFormat": question.legend,
 		}
-		if p.kind == "table" {
+		switch {
+		case question.logs && p.kind == "table":
+			target["queryType"] = "instant"
+		case question.logs:
+			target["queryType"] = "range"
+		case p.kind == "table":
 			target["instant"], target["format"], target["range"] = true, "table", false
 		}
 		targets = append(targets, target)
+		if question.unit != "" {
+			overrides = append(overrides, map[string]any{
+				"matcher":    map[string]string{"id": "byFrameRefID", "options": string(rune('A' + i))},
+				"properties": []any{map[string]string{"id": "unit", "value": question.unit}},
+			})
+		}
 	}
 	kind := p.kind
 	if kind == "" {
@@ -133,7 +159,7 @@ func (p panel) document(id, x, y int) map[string]any {
 	return map[string]any{
 		"id": id, "type": kind, "title": p.title, "description": p.about, "datasource": source, "targets": targets,
 		"gridPos":     map[string]int{"x": x, "y": y, "w": p.width, "h": p.height()},
-		"fieldConfig": map[string]any{"defaults": map[string]any{"unit": p.unit, "custom": custom}, "overrides": []any{}},
+		"fieldConfig": map[string]any{"defaults": map[string]any{"unit": p.unit, "custom": custom}, "overrides": overrides},
 		"options":     p.options(kind),
 	}
 }

@@ -1,7 +1,8 @@
-// Command grafana writes the dashboards of deployments/grafana/dashboards, or asks a Prometheus all of their questions:
+// Command grafana writes the dashboards of deployments/grafana/dashboards, or asks a Prometheus and a Loki all of their questions:
 //
 //	go run ./deployments/grafana                                  writes them anew
-//	go run ./deployments/grafana -check http://127.0.0.1:9090     asks, and says what came back
+//	go run ./deployments/grafana -check http://127.0.0.1:9090     asks Prometheus, and says what came back
+//	  … -loki http://127.0.0.1:3100                               and asks Loki
 //
 // A board is declared in a file of its own here, so that a panel is a line and its form is the same everywhere.
 package main
@@ -21,19 +22,20 @@ const folder = "deployments/grafana/dashboards"
 
 func main() {
 	address := flag.String("check", "", "the address of a Prometheus to ask the panels' questions, instead of writing the boards")
+	loki := flag.String("loki", "", "with -check: the address of a Loki to ask the questions of logs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *address, os.Stdout); err != nil {
+	if err := run(ctx, *address, *loki, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "grafana:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, address string, out io.Writer) error {
+func run(ctx context.Context, address, loki string, out io.Writer) error {
 	if address != "" {
-		return check(ctx, address, out)
+		return check(ctx, address, loki, out)
 	}
 	for _, b := range boards() {
 		text, err := b.document()

@@ -164,6 +164,46 @@ func TestBoards(t *testing.T) {
 	}
 }
 
+// TestStreams holds that logs are asked for by labels that the collector gives them, on the boards and in the runbook.
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	collector, err := os.ReadFile(root + "deployments/alloy/config.alloy")
+	require.NoError(t, err)
+	given := map[string]bool{}
+	for _, m := range regexp.MustCompile(`stage\.labels \{\n\s+values = \{(.+)\}`).FindAllStringSubmatch(string(collector), -1) {
+		for _, name := range regexp.MustCompile(`(\w+) = ""`).FindAllStringSubmatch(m[1], -1) {
+			given[name[1]] = true
+		}
+	}
+	require.NotEmpty(t, given)
+	asked := []string{}
+	for _, b := range boards() {
+		for _, f := range b.asks {
+			asked = append(asked, f.example)
+		}
+		for _, r := range b.rows {
+			for _, p := range r.panels {
+				for _, question := range p.queries {
+					if question.logs {
+						asked = append(asked, question.expr)
+					}
+				}
+			}
+		}
+	}
+	runbook, err := os.ReadFile(root + "docs/runbook.md")
+	require.NoError(t, err)
+	asked = append(asked, string(runbook))
+	selectors := 0
+	for _, text := range asked {
+		for _, m := range regexp.MustCompile(`\{(\w+)(=~|=|!=|!~)"[^"]*"\}`).FindAllStringSubmatch(text, -1) {
+			selectors++
+			assert.True(t, given[m[1]], "%s: config.alloy gives lines no label %s", m[0], m[1])
+		}
+	}
+	assert.Greater(t, selectors, 12)
+}
+
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(root + "deployments/prometheus/alerts.yml")

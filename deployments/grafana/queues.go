@@ -45,7 +45,7 @@ func queuesBoard() board {
 					q("max by (part) (groundwork_jobs_away)", "{{part}} away"), q("sum(increase(groundwork_jobs_redis_losses_total[$__rate_interval]))", "losses"),
 				}},
 				{title: "Schedules", unit: "s", width: third, mayBeEmpty: true, queries: []query{
-					q(quantile(.95, "groundwork_schedules_lateness_seconds", "", ""), "lateness, 95 %"), q("sum(rate(groundwork_schedules_jobs_total[$__rate_interval]))", "jobs a second"),
+					q(quantile(.95, "groundwork_schedules_lateness_seconds", "", ""), "lateness, 95 %"), q("sum(rate(groundwork_schedules_jobs_total[$__rate_interval]))", "jobs made").in("ops"),
 				}},
 			}},
 			{"Webhooks that go out", []panel{

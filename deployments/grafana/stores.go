@@ -34,8 +34,8 @@ func storesBoard() board {
 				}},
 				{title: "Largest tables", unit: "bytes", width: third, queries: []query{q("topk(10, max by (table) (groundwork_table_bytes))", "{{table}}")}},
 				{title: "Dead rows", about: "Grow where autovacuum is held up: by a long transaction, mostly.", unit: "short", width: third, queries: []query{q(`topk(10, max by (table) (groundwork_table_rows{state="dead"}))`, "{{table}}")}},
-				{title: "Deadlocks, and what did not fit into memory", unit: "short", width: third, queries: []query{
-					q("max(rate(groundwork_database_deadlocks_total[$__rate_interval]))", "deadlocks a second"), q("max(rate(groundwork_database_temp_bytes_total[$__rate_interval]))", "bytes a second"),
+				{title: "Deadlocks, and what did not fit into memory", unit: "ops", width: third, queries: []query{
+					q("max(rate(groundwork_database_deadlocks_total[$__rate_interval]))", "deadlocks"), q("max(rate(groundwork_database_temp_bytes_total[$__rate_interval]))", "written to disk").in("Bps"),
 				}},
 			}},
 			{"Redis", []panel{

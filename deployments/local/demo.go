@@ -40,7 +40,7 @@ func (d *demo) prepare(ctx context.Context, api client.Client) error {
 	if d.TenantID != "" && d.APIKey != "" {
 		api.Token = d.APIKey
 		err := api.Do(ctx, client.Call{Method: http.MethodGet, Path: "/customers?limit=1"})
-		var no *client.Unexpected
+		var no *client.UnexpectedError
 		if !errors.As(err, &no) || no.Status != http.StatusUnauthorized && no.Status != http.StatusForbidden {
 			return err
 		}

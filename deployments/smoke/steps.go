@@ -131,7 +131,7 @@ func (l *look) post(ctx context.Context, secret string, event []byte, want int) 
 	err := l.Do(ctx, client.Call{
 		Method: http.MethodPost, Path: "/hooks/…", URL: l.sourceURL, Header: stripe.Headers(secret, event, time.Now()), Body: event, Want: want,
 	})
-	var other *client.Unexpected
+	var other *client.UnexpectedError
 	switch {
 	case errors.As(err, &other):
 		return fmt.Errorf("the intake at %s answered %d where %d was due", origin, other.Status, want)

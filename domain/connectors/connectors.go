@@ -8,6 +8,7 @@ package connectors
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
@@ -161,7 +162,8 @@ func ErrNotFound() error {
 
 // ErrTooMany is the answer to one connector more than MaxConnectors.
 func ErrTooMany() error {
-	return fault.New(fault.Conflict, "connector.too_many", "There are 100 connectors, which is the most; delete one that is not needed.")
+	return fault.New(fault.Conflict, "connector.too_many",
+		"There are "+strconv.Itoa(MaxConnectors)+" connectors, which is the most; delete one that is not needed.")
 }
 
 func errPaused() error {

@@ -42,6 +42,31 @@ type BulkItem struct {
 	Apply func(Entity) error
 	// Err is what is wrong with the item already; it is reported in its place.
 	Err error
+
+	made *made
+}
+
+// made is the record that an item of BulkCreate creates, and what is told of it; or what is wrong with it.
+type made struct {
+	entity Entity
+	record *Record
+	err    error
+}
+
+// Make makes an item's record ready to be created, so that a Bulk in the mode BulkCreate has less to do while its
+// transaction is open. What numbers its records in turn makes them in Bulk.
+func (s *Service) Make(scope tenancy.Scope, item *BulkItem) {
+	if item.Err != nil || len(s.Definition.sequences()) > 0 {
+		return
+	}
+	m := &made{entity: s.Definition.New()}
+	if m.err = item.Apply(m.entity); m.err == nil {
+		m.err = s.begin(scope, m.entity)
+	}
+	if m.err == nil {
+		m.record, m.err = s.Definition.record(scope, Created, nil, m.entity, m.entity.Head().CreatedAt)
+	}
+	item.made = m
 }
 
 // BulkResult is what came of one item.
@@ -149,6 +174,10 @@ func (w *bulkWork) read(i int, item BulkItem) (key any, err error) {
 	case w.bulk.Mode == BulkUpdate, w.bulk.Mode == BulkDelete:
 		return item.ID, nil
 	}
+	if m := w.made(i); m != nil {
+		w.fresh[i] = m.entity
+		return nil, m.err
+	}
 	e := w.service.Definition.New()
 	w.fresh[i] = e
 	if err := item.Apply(e); err != nil || w.bulk.Mode == BulkCreate {
@@ -166,6 +195,14 @@ func (w *bulkWork) read(i int, item BulkItem) (key any, err error) {
 	return key, nil
 }
 
+// made is what Make has made of an item; nil where it has not.
+func (w *bulkWork) made(i int) *made {
+	if w.bulk.Mode != BulkCreate {
+		return nil
+	}
+	return w.bulk.Items[i].made
+}
+
 // decide brings the item's record, nil where none was found, into its new state, or says what is wrong with the item.
 func (w *bulkWork) decide(i int, found Entity, seen map[string]bool) error {
 	s, r := w.service, &w.results[i]
@@ -181,6 +218,9 @@ func (w *bulkWork) decide(i int, found Entity, seen map[string]bool) error {
 		return s.Definition.NotFound()
 	case found == nil:
 		r.Act, r.Entity = Created, w.fresh[i]
+		if w.made(i) != nil {
+			return nil
+		}
 		return s.begin(w.scope, r.Entity)
 	}
 	r.Entity, w.before[i] = found, s.Definition.clone(found)
@@ -209,6 +249,10 @@ func (w *bulkWork) write(ctx context.Context) error {
 		switch r.Act {
 		case Created:
 			inserted = append(inserted, r.Entity)
+			if m := w.made(i); m != nil {
+				record = m.record
+				break
+			}
 			record, err = s.Definition.record(w.scope, Created, nil, r.Entity, r.Entity.Head().CreatedAt)
 		case Updated:
 			updated = append(updated, r.Entity)

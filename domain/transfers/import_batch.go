@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,6 +43,7 @@ type record struct {
 	elements [][]row // of each detail
 	values   []assignment
 	failures []ImportFailure
+	item     resource.BulkItem
 }
 
 // record reads a row's values. n is how much of it is held in memory.
@@ -156,6 +158,21 @@ func (d *openedDetail) orphan(r *row) ImportFailure {
 	return failureOf(d.header, d.field.Name, r.number, &problem{code: "not_found", reason: "belongs to no row of the file"})
 }
 
+// prepare does what can be done for a row without the database.
+func (b *batcher) prepare(rec *record) {
+	values := rec.values // in which lookUp puts what it finds
+	rec.item.Apply = func(e resource.Entity) error {
+		for _, v := range values {
+			v.apply(e)
+		}
+		return nil
+	}
+	looksUp := slices.ContainsFunc(b.targets, func(t bound) bool { return t.lookup != nil })
+	if b.mode == resource.BulkCreate && !looksUp && len(rec.failures) == 0 {
+		b.service.Make(b.scope, &rec.item)
+	}
+}
+
 // save keeps a batch in the transaction of ctx, counts what came of it, and returns the rows that are bad.
 func (b *batcher) save(ctx context.Context, batch []record, counts *ImportCounts) ([]FailedRow, error) {
 	if err := b.lookUp(ctx, batch); err != nil {
@@ -210,13 +227,7 @@ func (b *batcher) save(ctx context.Context, batch []record, counts *ImportCounts
 func (b *batcher) bulk(ctx context.Context, batch []record, pending []int) ([]resource.BulkResult, error) {
 	bulk := resource.Bulk{Mode: b.mode, By: b.by, Items: make([]resource.BulkItem, len(pending))}
 	for n, i := range pending {
-		values := batch[i].values
-		bulk.Items[n].Apply = func(e resource.Entity) error {
-			for _, v := range values {
-				v.apply(e)
-			}
-			return nil
-		}
+		bulk.Items[n] = batch[i].item
 	}
 	return b.service.Bulk(ctx, b.scope, bulk)
 }

@@ -223,60 +223,25 @@ func (w *importRun) openDetails(ctx context.Context, d detail, automatic bool) e
 	return nil
 }
 
-// How much goes into one transaction.
-const (
-	batchRows  = 500
-	batchBytes = 4 << 20
-)
-
-// nextBatch reads on as far as a batch is full. last says that there is nothing behind it, or nothing that can be read:
-// then broken says why.
-func (w *importRun) nextBatch(ctx context.Context) (batch []record, last bool, broken, err error) {
-	size := 0
-	for len(batch) < batchRows && size < batchBytes {
-		if err := ctx.Err(); err != nil {
-			return nil, false, nil, err
-		}
-		r, err := w.rows.next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return batch, true, nil, nil
-		case err != nil:
-			if f, ok := fault.As(err); ok && f.Kind == fault.Invalid {
-				return batch, true, err, nil
-			}
-			return nil, false, nil, err
-		case r.isBlank():
-			continue
-		}
-		read, n, err := w.record(r, w.rows.isRagged())
-		if err != nil {
-			return nil, false, nil, err
-		}
-		if size += n; r.number > w.state.Row {
-			batch = append(batch, read)
-		}
-	}
-	return batch, false, nil, nil
-}
-
 // inBatches keeps the rows batch by batch, each with the mark how far that is.
 func (w *importRun) inBatches(ctx context.Context) error {
+	reading := w.readAhead(ctx)
+	defer reading.stop()
 	for !w.state.Done {
-		batch, last, broken, err := w.nextBatch(ctx)
+		next, err := reading.next()
 		if err != nil {
 			return err
 		}
-		if len(batch) > 0 || broken != nil {
+		if len(next.records) > 0 || next.broken != nil {
 			err := w.advance(ctx, func(ctx context.Context) (ImportState, []FailedRow, error) {
-				return w.keep(ctx, w.state, batch, broken)
+				return w.keep(ctx, w.state, next)
 			})
 			if err != nil {
 				return err
 			}
 		}
-		w.report()
-		if !last || w.state.Done {
+		w.report(next)
+		if !next.last || w.state.Done {
 			continue
 		}
 		if err := w.tellOrphans(ctx); err != nil {
@@ -312,17 +277,17 @@ func (w *importRun) advance(ctx context.Context, step func(ctx context.Context) 
 }
 
 // keep keeps one batch, and says what came of it.
-func (w *importRun) keep(ctx context.Context, before ImportState, batch []record, broken error) (ImportState, []FailedRow, error) {
+func (w *importRun) keep(ctx context.Context, before ImportState, b batch) (ImportState, []FailedRow, error) {
 	after := before
-	failed, err := w.save(ctx, batch, &after.ImportCounts)
+	failed, err := w.save(ctx, b.records, &after.ImportCounts)
 	if err != nil {
 		return before, nil, err
 	}
-	if len(batch) > 0 {
-		after.Row = batch[len(batch)-1].row.number
+	if len(b.records) > 0 {
+		after.Row = b.records[len(b.records)-1].row.number
 	}
-	if broken != nil {
-		f, _ := fault.As(broken)
+	if b.broken != nil {
+		f, _ := fault.As(b.broken)
 		after.Incomplete, after.Done = true, true
 		after.Rows++
 		after.Failed++
@@ -331,11 +296,10 @@ func (w *importRun) keep(ctx context.Context, before ImportState, batch []record
 	return after, failed, nil
 }
 
-// report says how far the reading has come, in bytes, and what came of it.
-func (w *importRun) report() {
-	done, size := w.rows.position()
+// report says how far the import has come, in bytes, and what came of it.
+func (w *importRun) report(b batch) {
 	c := w.state.ImportCounts
-	w.run.Progress(min(done, size), size, fmt.Sprintf("%d rows: %d created, %d updated, %d failed", c.Rows, c.Created, c.Updated, c.Failed))
+	w.run.Progress(min(b.position, b.size), b.size, fmt.Sprintf("%d rows: %d created, %d updated, %d failed", c.Rows, c.Created, c.Updated, c.Failed))
 }
 
 // tellOrphans refuses the rows that belong to no row of the file.
@@ -425,20 +389,22 @@ func (w *importRun) tryAll(ctx context.Context) (ImportState, error) {
 	if err := w.restart(w.documents[w.args.Request.FileID]); err != nil {
 		return w.state, err
 	}
+	reading := w.readAhead(ctx)
+	defer reading.stop()
 	for last := false; !last; {
-		batch, isLast, broken, err := w.nextBatch(ctx)
+		next, err := reading.next()
 		if err != nil {
 			return w.state, err
 		}
-		after, failed, err := w.keep(ctx, w.state, batch, broken)
+		after, failed, err := w.keep(ctx, w.state, next)
 		if err == nil {
 			err = w.refused.add(failed...)
 		}
 		if err != nil {
 			return w.state, err
 		}
-		last, w.state = isLast, after
-		w.report()
+		last, w.state = next.last, after
+		w.report(next)
 	}
 	if w.state.Incomplete {
 		return w.state, nil

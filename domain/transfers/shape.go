@@ -133,6 +133,7 @@ func (s *Shape) Keep(ctx context.Context, scope tenancy.Scope, service *resource
 		if unfit != nil {
 			batch[i].fail(b.header, unfit)
 		}
+		b.prepare(&batch[i])
 		kept.Keys[i].Key = s.keyOf(&batch[i])
 	}
 	refused, err := b.save(ctx, batch, &kept.ImportCounts)

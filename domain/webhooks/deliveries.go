@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
@@ -140,26 +138,6 @@ func (s *Service) CheckType(pattern string) error {
 		}
 	}
 	return nil
-}
-
-// ParseStates reads a comma list of states.
-func ParseStates(list string) ([]DeliveryState, error) {
-	var states []DeliveryState
-	for name := range strings.SplitSeq(list, ",") {
-		state := DeliveryState(name)
-		if !slices.Contains(DeliveryStates(), state) {
-			all := make([]string, 0, len(DeliveryStates()))
-			for _, s := range DeliveryStates() {
-				all = append(all, string(s))
-			}
-			return nil, &fault.Error{
-				Kind: fault.Malformed, Code: "invalid_query", Detail: "A query parameter is not valid; see errors.",
-				Violations: []fault.Violation{{Pointer: "state", Code: "oneof", Detail: "must be a list of: " + strings.Join(all, ", ")}},
-			}
-		}
-		states = append(states, state)
-	}
-	return states, nil
 }
 
 // ErrDeliveryNotFound is the answer for a delivery that is not there.

@@ -60,7 +60,8 @@ func (h Health) Succeed(now time.Time) Health {
 	return Health{LastSuccessAt: &now, LastFailureAt: h.LastFailureAt}
 }
 
-// Fail is the health after a failure. probe says that the attempt had the half-open endpoint to itself.
+// Fail is the health after a failure. That of a probe opens the circuit again, and any other that comes while it is open
+// says nothing new.
 func (h Health) Fail(now time.Time, f Failure) Health {
 	if h.IsOpen(now) && !f.IsProbe {
 		h.LastFailureAt = &now // one that was under way when the circuit opened says nothing new

@@ -13,13 +13,6 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/fault"
 )
 
-// The headers of a message (Standard Webhooks).
-const (
-	HeaderID        = "webhook-id"
-	HeaderTimestamp = "webhook-timestamp"
-	HeaderSignature = "webhook-signature"
-)
-
 // secretPrefix marks a symmetric secret; what follows is base64 of 24 to 64 bytes.
 const (
 	secretPrefix         = "whsec_"

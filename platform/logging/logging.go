@@ -84,7 +84,7 @@ func (w warnings) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// formatter adds the context's fields, takes secrets out and leaves the rest to the next formatter. It works on a
+// formatter adds the context's fields, takes secrets out, bounds the line and leaves the rest to the next formatter. It works on a
 // copy: an entry may be used again, by another goroutine at the same time.
 type formatter struct {
 	next    logrus.Formatter
@@ -100,7 +100,7 @@ func (f *formatter) Format(entry *logrus.Entry) ([]byte, error) {
 	clean := *entry
 	clean.Data = data
 	clean.Message = message
-	return f.next.Format(&clean)
+	return f.fit(&clean)
 }
 
 // Clean returns what an entry says, its context's fields beside its own, without secrets: for whoever takes entries

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,6 +43,42 @@ func TestNew(t *testing.T) {
 			"level": "info", "message": "request\nserved", "process": "api",
 			"route": "/x?a=1&b=<2>", "status": 200.0, "took": "1.5s", "ok": true, "none": nil,
 		}, fields)
+	})
+
+	t.Run("keeps_a_line_below_what_Docker_writes_in_one_piece", func(t *testing.T) {
+		t.Parallel()
+		long := strings.Repeat("a \"ü\"\n", 20_000)
+		for name, fields := range map[string]logrus.Fields{
+			"text":      {"sql": long},
+			"error":     {"error": errors.New(long)},
+			"texts":     {"sql": long, "stack": long, "error": long},
+			"structure": {"rows": []string{long, long}, "map": map[string]any{"deep": long}},
+			"bytes":     {"sql": strings.Repeat("\x00\xff", 20_000)},
+		} {
+			var out bytes.Buffer
+			l := logging.New(logging.Config{Output: &out, Process: "api"})
+			l.WithFields(fields).WithField("request_id", "r-1").Error("message " + long)
+			assert.LessOrEqual(t, out.Len(), 16<<10, name)
+			assert.Greater(t, out.Len(), 4<<10, name)
+			var read map[string]any
+			require.NoError(t, json.Unmarshal(out.Bytes(), &read), name)
+			assert.Equal(t, []any{"r-1", "error", "api"}, []any{read["request_id"], read["level"], read["process"]}, name)
+			for field := range fields {
+				assert.Contains(t, read[field], "… (cut)", name)
+			}
+			assert.True(t, strings.HasPrefix(fmt.Sprint(read["message"]), "message a"), name)
+		}
+		exact := line(t, func(l *logrus.Logger) { l.WithField("sql", strings.Repeat("x", 15_000)).Info("short enough") })
+		assert.Len(t, exact["sql"], 15_000)
+	})
+
+	t.Run("ends_where_nothing_can_be_shortened", func(t *testing.T) {
+		t.Parallel()
+		fields := logrus.Fields{}
+		for i := range 2000 {
+			fields[fmt.Sprintf("field_%d", i)] = i
+		}
+		assert.Len(t, line(t, func(l *logrus.Logger) { l.WithFields(fields).Info("many fields") }), 2000+4)
 	})
 
 	t.Run("keeps_to_its_level", func(t *testing.T) {

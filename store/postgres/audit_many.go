@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -33,15 +34,14 @@ FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text
 // tellMany writes the audit entries and the events of many changes into their transaction; they go with its commit.
 func tellMany(tx *gorm.DB, scope tenancy.Scope, records []resource.Record) error {
 	announce(tx)
-	n := len(records)
-	column := func(of func(r *resource.Record) string) textList {
-		texts := make(textList, n)
+	column := func(of func(r *resource.Record) string) string {
+		var c textColumn
 		for i := range records {
-			texts[i] = of(&records[i])
+			c.add(of(&records[i]))
 		}
-		return texts
+		return c.String()
 	}
-	changes := make(textList, n)
+	var changes textColumn
 	for i := range records {
 		list := records[i].Entry.Changes
 		if list == nil {
@@ -51,7 +51,7 @@ func tellMany(tx *gorm.DB, scope tenancy.Scope, records []resource.Record) error
 		if err != nil {
 			return fmt.Errorf("write the audit's changes: %w", err)
 		}
-		changes[i] = string(data)
+		changes.add(string(data))
 	}
 	err := Defer(tx, insertManyAudits, scope.Tenant,
 		column(func(r *resource.Record) string { return r.Entry.ID.String() }),
@@ -67,7 +67,7 @@ func tellMany(tx *gorm.DB, scope tenancy.Scope, records []resource.Record) error
 		column(func(r *resource.Record) string { return r.Entry.Action }),
 		column(func(r *resource.Record) string { return r.Entry.Resource }),
 		column(func(r *resource.Record) string { return r.Entry.ResourceID.String() }),
-		column(func(r *resource.Record) string { return fmt.Sprint(r.Entry.Version) }), changes)
+		column(func(r *resource.Record) string { return strconv.FormatInt(r.Entry.Version, 10) }), changes.String())
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func tellMany(tx *gorm.DB, scope tenancy.Scope, records []resource.Record) error
 		column(func(r *resource.Record) string { return r.Event.Type }),
 		column(func(r *resource.Record) string { return r.Event.Resource }),
 		column(func(r *resource.Record) string { return r.Event.ResourceID.String() }),
-		column(func(r *resource.Record) string { return fmt.Sprint(r.Event.Version) }),
+		column(func(r *resource.Record) string { return strconv.FormatInt(r.Event.Version, 10) }),
 		scope.RequestID,
 		column(func(r *resource.Record) string { return string(r.Event.Data) }))
 }

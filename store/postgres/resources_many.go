@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -24,46 +23,6 @@ func (s *Resources) Transact(ctx context.Context, scope tenancy.Scope, fn func(c
 	}))
 }
 
-// FindRecords returns the records that have one of the values in the field. Those that are held are locked in the order
-// of their ids, so that two who hold some of the same wait for each other and never both.
-func (s *Resources) FindRecords(
-	ctx context.Context, scope tenancy.Scope, d *resource.Definition, f *resource.Field, values []any, how resource.Finding,
-) ([]resource.Entity, error) {
-	if len(values) == 0 {
-		return nil, nil
-	}
-	db, err := s.router.For(ctx, scope.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	// One array, however many values: so there is one statement to prepare.
-	tx := db.Scoped(ctx, scope).Where(clause.Expr{
-		SQL:  "? = ANY(?::" + columnTypes[f.Kind] + "[])",
-		Vars: []any{clause.Column{Table: clause.CurrentTable, Name: f.Name}, textsOf(values)},
-	})
-	switch how {
-	case resource.Look:
-	case resource.LookInTrash:
-		tx = tx.Scopes(Trash(resource.WithTrash))
-	case resource.Hold:
-		tx = inOrder(tx.Clauses(clause.Locking{Strength: "UPDATE"}))
-	case resource.Keep: // as a foreign key does; a deletion locks the row first, and has to wait
-		tx = inOrder(tx.Clauses(clause.Locking{Strength: "KEY SHARE"}))
-	}
-	rows := d.NewList(len(values))
-	if err := tx.Find(rows).Error; err != nil {
-		return nil, resourceFault(err, d)
-	}
-	return d.Entities(rows), nil
-}
-
-func inOrder(tx *gorm.DB) *gorm.DB {
-	return tx.Order(clause.OrderByColumn{Column: clause.Column{Table: clause.CurrentTable, Name: "id"}})
-}
-
-// insertAtOnce is how many rows one INSERT holds: few enough for PostgreSQL's 65,535 parameters.
-const insertAtOnce = 250
-
 // WriteRecords writes new and changed records and what is told of them, in one round trip. New ones are written in the
 // order of their unique values, so that of two who write some of the same the one waits for the other and never both.
 func (s *Resources) WriteRecords(
@@ -75,8 +34,8 @@ func (s *Resources) WriteRecords(
 	}
 	err = db.InTx(ctx, scope, func(ctx context.Context) error {
 		tx := db.Scoped(ctx, scope)
-		for rows := range slices.Chunk(inUniqueOrder(d, inserted), insertAtOnce) {
-			if err := DeferCreate(tx, d.ListOf(rows)); err != nil {
+		if len(inserted) > 0 {
+			if err := deferInserts(tx, scope, d, inUniqueOrder(d, inserted)); err != nil {
 				return err
 			}
 		}

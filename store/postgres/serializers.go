@@ -88,23 +88,51 @@ func bytesOf(value any) ([]byte, bool) {
 // textList is a one-dimensional text[] in PostgreSQL's text form.
 type textList []string
 
-// Value writes {"a","b"}; every element is quoted, so that none reads as NULL.
+// Value writes {"a","b"}.
 func (l textList) Value() (driver.Value, error) {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, s := range l {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte('"')
-		if strings.ContainsAny(s, `\"`) {
-			s = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)
-		}
-		b.WriteString(s)
-		b.WriteByte('"')
+	var c textColumn
+	for _, s := range l {
+		c.add(s)
 	}
-	b.WriteByte('}')
-	return b.String(), nil
+	return c.String(), nil
+}
+
+// textColumn is a one-dimensional text[] in PostgreSQL's text form, put together element by element.
+type textColumn struct{ text []byte }
+
+// add appends a text. Every text is quoted, so that none reads as NULL.
+func (c *textColumn) add(s string) {
+	c.separate()
+	c.text = append(c.text, '"')
+	from := 0
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			c.text = append(append(c.text, s[from:i]...), '\\')
+			from = i
+		}
+	}
+	c.text = append(append(c.text, s[from:]...), '"')
+}
+
+func (c *textColumn) addNull() {
+	c.separate()
+	c.text = append(c.text, "NULL"...)
+}
+
+func (c *textColumn) separate() {
+	if len(c.text) == 0 {
+		c.text = append(c.text, '{')
+	} else {
+		c.text = append(c.text, ',')
+	}
+}
+
+// String is the array as it is so far.
+func (c *textColumn) String() string {
+	if len(c.text) == 0 {
+		return "{}"
+	}
+	return string(c.text) + "}"
 }
 
 var errNotTextList = errors.New("postgres: not the text form of a one-dimensional text[]")

@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,13 +46,13 @@ func TestTokens(t *testing.T) {
 	} {
 		t.Run("refuses_one_"+name, func(t *testing.T) {
 			t.Parallel()
-			(&client{stack: s, token: token}).refused(t, 401, "auth.invalid_token", http.MethodGet, "/customers", nil)
+			s.as(token).refused(t, 401, "auth.invalid_token", http.MethodGet, "/customers", nil)
 		})
 	}
 	t.Run("refuses_one_of_another_issuer_and_audience", func(t *testing.T) {
 		t.Parallel()
 		elsewhere := newStack(t, func(c *settings) { c.PublicURL = "https://elsewhere.example" }).signUp(t)
-		(&client{stack: s, token: elsewhere.token}).refused(t, 401, "auth.invalid_token", http.MethodGet, "/customers", nil)
+		s.as(elsewhere.token).refused(t, 401, "auth.invalid_token", http.MethodGet, "/customers", nil)
 	})
 	t.Run("refuses_one_that_has_expired", func(t *testing.T) {
 		t.Parallel()
@@ -63,7 +62,7 @@ func TestTokens(t *testing.T) {
 		late.advance(11 * time.Minute)
 		o.refused(t, 401, "auth.token_expired", http.MethodGet, "/customers", nil)
 		a := late.anonymous().must(t, 200, http.MethodPost, "/auth/refresh", map[string]string{"refresh_token": o.refresh})
-		(&client{stack: late, token: a.text("access_token")}).must(t, 200, http.MethodGet, "/customers", nil)
+		late.as(a.text("access_token")).must(t, 200, http.MethodGet, "/customers", nil)
 	})
 }
 
@@ -74,20 +73,13 @@ func TestRevocation(t *testing.T) {
 	s := newStack(t)
 	owner := s.signUp(t)
 	admin := databasetest.Connect(t, s.AdminURL)
-	join := func(t *testing.T, role string) colleague {
-		t.Helper()
-		email := fmt.Sprintf("joined%d@example.com", people.Add(1))
-		token := owner.must(t, 201, http.MethodPost, "/invitations", map[string]string{"email": email, "role": role}).text("token")
-		a := s.anonymous().must(t, 200, http.MethodPost, "/invitations/accept", map[string]string{"token": token, "name": "M", "password": password})
-		return colleague{client: &client{stack: s, token: a.text("access_token")}, user: a.text("user", "id")}
-	}
 	customers := func(t *testing.T) int {
 		t.Helper()
 		list, _ := owner.must(t, 200, http.MethodGet, "/customers?limit=100", nil).at("data").([]any)
 		return len(list)
 	}
 
-	member := join(t, "member")
+	member := owner.join(t, "member")
 	member.must(t, 201, http.MethodPost, "/customers", `{"name":"by a member"}`)
 	count := customers(t)
 
@@ -96,25 +88,25 @@ func TestRevocation(t *testing.T) {
 	member.refused(t, 401, "auth.outdated", http.MethodGet, "/customers", nil)
 	assert.Equal(t, count, customers(t), "nothing was written with what the role no longer allows")
 
-	removed := join(t, "admin")
+	removed := owner.join(t, "admin")
 	removed.must(t, 200, http.MethodGet, "/members", nil)
 	owner.must(t, 204, http.MethodDelete, "/members/"+removed.user, nil)
 	removed.refused(t, 401, "auth.revoked", http.MethodPost, "/customers", `{"name":"too late"}`)
 	removed.refused(t, 401, "auth.revoked", http.MethodGet, "/members", nil)
 
-	out := join(t, "member")
+	out := owner.join(t, "member")
 	out.must(t, 204, http.MethodPost, "/auth/logout", nil)
 	out.refused(t, 401, "auth.revoked", http.MethodGet, "/customers", nil)
 
 	made := owner.must(t, 201, http.MethodPost, "/api-keys", `{"name":"k","scopes":["customers:read","customers:write"]}`)
-	key := &client{stack: s, token: made.text("key")}
+	key := s.as(made.text("key"))
 	key.must(t, 200, http.MethodGet, "/customers", nil)
 	owner.must(t, 204, http.MethodDelete, "/api-keys/"+made.text("id"), nil)
 	assert.Equal(t, 401, key.do(t, http.MethodPost, "/customers", `{"name":"too late"}`).status)
 	assert.Equal(t, count, customers(t))
 
 	renamed := owner.must(t, 201, http.MethodPost, "/api-keys", `{"name":"k","scopes":["customers:read"]}`)
-	key = &client{stack: s, token: renamed.text("key")}
+	key = s.as(renamed.text("key"))
 	key.must(t, 200, http.MethodGet, "/customers", nil)
 	owner.must(t, 200, http.MethodPatch, "/api-keys/"+renamed.text("id"), `{"name":"k2"}`)
 	key.must(t, 200, http.MethodGet, "/customers", nil) // what is remembered of a key is looked up anew, not refused
@@ -128,11 +120,4 @@ func TestRevocation(t *testing.T) {
 	_, err = admin.Exec(t.Context(), "update tenants set state = 'active' where id = $1", owner.tenant)
 	require.NoError(t, err)
 	owner.must(t, 200, http.MethodGet, "/customers", nil)
-}
-
-// colleague is a member of somebody else's organization.
-type colleague struct {
-	*client
-
-	user string
 }

@@ -311,7 +311,7 @@ func TestFileRoles(t *testing.T) {
 	writer.upload(t, "b.txt", "hello")
 	writer.refused(t, 403, "permission_denied", http.MethodGet, "/files/"+id, nil)
 	revoked := o.must(t, 201, http.MethodPost, "/api-keys", `{"name":"k","scopes":["files:write"]}`)
-	key := &client{stack: o.stack, token: revoked.text("key")}
+	key := o.stack.as(revoked.text("key"))
 	key.upload(t, "c.txt", "hello")
 	o.must(t, 204, http.MethodDelete, "/api-keys/"+revoked.text("id"), nil)
 	assert.Equal(t, 401, key.send(t, filePart("d.txt", "hello")).status)

@@ -98,6 +98,9 @@ type client struct {
 
 func (s *stack) anonymous() *client { return &client{stack: s} }
 
+// as is a client with a credential.
+func (s *stack) as(token string) *client { return &client{stack: s, token: token} }
+
 func (c *client) with(name, value string) *client {
 	h := c.header.Clone()
 	if h == nil {
@@ -194,6 +197,12 @@ func (a answer) at(path ...any) any {
 	return v
 }
 
+// count is how many a list holds.
+func (a answer) count() int {
+	list, _ := a.at("data").([]any)
+	return len(list)
+}
+
 func (a answer) text(path ...any) string {
 	s, _ := a.at(path...).(string)
 	return s
@@ -224,15 +233,35 @@ func (s *stack) signUp(tb testing.TB) owner {
 	email := fmt.Sprintf("owner%d@example.com", people.Add(1))
 	a := s.anonymous().must(tb, http.StatusCreated, http.MethodPost, "/auth/signup",
 		map[string]any{"name": "Olive Owner", "email": email, "password": password, "organization": "Acme"})
+	return s.ownerOf(a, email)
+}
+
+// ownerOf is whoever has signed up or in with the answer.
+func (s *stack) ownerOf(a answer, email string) owner {
 	return owner{
-		client: &client{stack: s, token: a.text("access_token")}, email: email,
+		client: s.as(a.text("access_token")), email: email,
 		tenant: a.text("tenant", "id"), user: a.text("user", "id"), refresh: a.text("refresh_token"),
 	}
+}
+
+// join makes somebody new a member of the organization.
+func (o owner) join(tb testing.TB, role string) owner {
+	tb.Helper()
+	email := fmt.Sprintf("joined%d@example.com", people.Add(1))
+	token := o.must(tb, http.StatusCreated, http.MethodPost, "/invitations", map[string]string{"email": email, "role": role}).text("token")
+	a := o.stack.anonymous().must(tb, http.StatusOK, http.MethodPost, "/invitations/accept", map[string]string{"token": token, "name": "Joined", "password": password})
+	return o.stack.ownerOf(a, email)
+}
+
+// suspend suspends an organization.
+func (s *stack) suspend(tb testing.TB, tenant string) {
+	tb.Helper()
+	s.Exec(tb, "update tenants set state = 'suspended' where id = $1", tenant)
 }
 
 // key makes an API key and returns a client that uses it.
 func (o owner) key(tb testing.TB, scopes ...string) *client {
 	tb.Helper()
 	a := o.must(tb, http.StatusCreated, http.MethodPost, "/api-keys", map[string]any{"name": "test", "scopes": scopes})
-	return &client{stack: o.stack, token: a.text("key")}
+	return o.stack.as(a.text("key"))
 }

@@ -94,7 +94,7 @@ func TestIdempotency(t *testing.T) {
 		first := c.must(t, 201, http.MethodPost, "/auth/signup", body)
 		again := c.refused(t, 409, "idempotency_secret_not_kept", http.MethodPost, "/auth/signup", body)
 		assert.Equal(t, "/api/v1/me", again.header.Get("Location"))
-		signedIn := &client{stack: s, token: first.text("access_token")}
+		signedIn := s.as(first.text("access_token"))
 		signedIn.must(t, 201, http.MethodPost, "/customers", `{"name":"in the new tenant"}`)
 		body["organization"] = "Other"
 		c.refused(t, 422, "idempotency_key_reused", http.MethodPost, "/auth/signup", body)

@@ -249,7 +249,7 @@ func TestCredentials(t *testing.T) {
 			a := s.anonymous().refused(t, http.StatusUnauthorized, "auth.required", route.Method, path, body)
 			assert.Contains(t, a.header.Get("WWW-Authenticate"), "Bearer")
 			for _, token := range []string{"x", "gw_live_x", "a.b.c", "gw_live_" + strings.Repeat("A", 5000)} {
-				bad := &client{stack: s, token: token}
+				bad := s.as(token)
 				assert.Equal(t, http.StatusUnauthorized, bad.do(t, route.Method, path, body).status, token)
 			}
 			switch {

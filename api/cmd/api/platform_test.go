@@ -99,7 +99,7 @@ func TestLimits(t *testing.T) {
 
 	reached = 0
 	for range 12 {
-		bad := &client{stack: s, token: "gw_live_guess"}
+		bad := s.as("gw_live_guess")
 		if bad.do(t, http.MethodGet, "/customers", nil).status == http.StatusTooManyRequests {
 			reached++
 		}
@@ -116,10 +116,12 @@ func TestLogs(t *testing.T) {
 	id := key.with("X-Request-Id", "trace-me").must(t, 201, http.MethodPost, "/customers", `{"name":"Nobody's Business"}`).text("id")
 	key.must(t, 200, http.MethodGet, "/customers/"+id, nil)
 	s.anonymous().do(t, http.MethodPost, "/auth/login", map[string]string{"email": o.email, "password": "wrong " + password})
-	(&client{stack: s, token: key.token + "x"}).do(t, http.MethodGet, "/customers", nil)
+	s.as(key.token+"x").do(t, http.MethodGet, "/customers", nil)
+	key.do(t, http.MethodGet, "/tenant?token="+key.token, nil)
+	next := s.anonymous().must(t, 200, http.MethodPost, "/auth/refresh", map[string]string{"refresh_token": o.refresh})
 
 	logs := s.logs.String()
-	for _, secret := range []string{password, key.token, o.token, o.refresh, "Nobody's Business", o.email} {
+	for _, secret := range []string{password, key.token, o.token, o.refresh, next.text("refresh_token"), "Nobody's Business", o.email} {
 		assert.NotContains(t, logs, secret)
 	}
 	var found bool

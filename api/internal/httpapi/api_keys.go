@@ -19,6 +19,11 @@ type rotateInput struct {
 	Overlap int64 `json:"overlap" validate:"min=0"`
 }
 
+// within is the overlap. What is past the bound stays past it, and what is negative stays so: neither wraps round.
+func (in rotateInput) within(most time.Duration) time.Duration {
+	return time.Duration(max(-1, min(in.Overlap, int64(2*most/time.Second)))) * time.Second
+}
+
 func apiKeyRoutes(service *apikeys.Service) []Route {
 	h := apiKeyHandler{service: service}
 	const root, one, read, write = "/api-keys", "/api-keys/:id", "api_keys:read", "api_keys:write"
@@ -77,9 +82,7 @@ func (h apiKeyHandler) rotate(c *Call) error {
 	if err := c.Decode(&in); err != nil {
 		return err
 	}
-	// What is past any bound stays past it, and does not wrap round.
-	overlap := time.Duration(min(in.Overlap, int64(2*apikeys.MaxOverlap/time.Second))) * time.Second
-	key, token, err := h.service.Rotate(c.Context(), c.Scope, id, max(overlap, -time.Second))
+	key, token, err := h.service.Rotate(c.Context(), c.Scope, id, in.within(apikeys.MaxOverlap))
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type auditHandler struct{ service *audit.Service }
 func (h auditHandler) list(c *Call) error {
 	q := c.filteredList("audit-events")
 	query := audit.Query{
-		Action: q.Get("action"), Resource: q.Get("resource"), ResourceID: q.id("resource_id"), ActorID: q.id("actor_id"),
+		Action: q.text("action"), Resource: q.text("resource"), ResourceID: q.id("resource_id"), ActorID: q.id("actor_id"),
 		From: q.time("from"), To: q.time("to"),
 	}
 	return answerList(q, func(request page.Request) (page.Page[audit.Entry], error) {

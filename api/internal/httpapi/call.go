@@ -58,9 +58,6 @@ func (c *Call) Context() context.Context { return c.ctx }
 // RequestID names the request in logs, audit and errors.
 func (c *Call) RequestID() string { return c.Scope.RequestID }
 
-// Param returns a path parameter.
-func (c *Call) Param(name string) string { return c.gin.Param(name) }
-
 // ID returns a path parameter that is an id.
 func (c *Call) ID(name string) (tenancy.ID, error) {
 	id, err := tenancy.ParseID(c.gin.Param(name))
@@ -217,12 +214,9 @@ func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + 
 
 // NotModified answers 304 and is true where If-None-Match names this version.
 func (c *Call) NotModified(version int64) bool {
-	for tag := range strings.SplitSeq(c.gin.GetHeader("If-None-Match"), ",") {
-		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
-		if tag == "*" || tag == etag(version) {
-			c.answer.status, c.answer.body = http.StatusNotModified, nil
-			return true
-		}
+	if !namesTag(c.Header("If-None-Match"), etag(version)) {
+		return false
 	}
-	return false
+	c.answer.status, c.answer.body = http.StatusNotModified, nil
+	return true
 }

@@ -41,7 +41,7 @@ func fileRoutes(service *files.Service, publicURL string) []Route {
 		},
 		{
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: members.FilesDelete, Status: http.StatusNoContent,
-			Summary: "Put a file into the trash", Handle: h.remove,
+			Summary: "Put a file into the trash", Handle: withIDAlone(service.Delete),
 		},
 		{
 			Method: http.MethodPost, Path: one + "/restore", Access: Tenant, Permission: members.FilesDelete, Status: http.StatusOK,
@@ -118,17 +118,6 @@ func answerFileUnlessKnown(c *Call, file files.File) error {
 }
 
 func answerFile(c *Call, file files.File) error { return c.answerRecord(file.Version, file) }
-
-func (h fileHandler) remove(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	if err := h.service.Delete(c.Context(), c.Scope, id); err != nil {
-		return err
-	}
-	return c.NoContent()
-}
 
 func (h fileHandler) link(c *Call) error {
 	id, err := c.ID("id")

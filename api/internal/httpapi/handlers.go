@@ -99,6 +99,20 @@ func withMatch(remove func(context.Context, tenancy.Scope, tenancy.ID, resource.
 	}
 }
 
+// withIDAlone is the handler of a deletion that asks for no version.
+func withIDAlone(remove func(context.Context, tenancy.Scope, tenancy.ID) error) func(*Call) error {
+	return func(c *Call) error {
+		id, err := c.ID("id")
+		if err != nil {
+			return err
+		}
+		if err := remove(c.Context(), c.Scope, id); err != nil {
+			return err
+		}
+		return c.NoContent()
+	}
+}
+
 // itself is the view of what is shown as it is.
 func itself[T any](value T) T { return value }
 

@@ -41,7 +41,7 @@ func invitationRoutes(service *members.Invitations, now func() time.Time) []Rout
 		},
 		{
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: members.MembersWrite, Status: http.StatusNoContent,
-			Summary: "Take an invitation back", Handle: h.revoke,
+			Summary: "Take an invitation back", Handle: withIDAlone(service.Revoke),
 		},
 	}
 }
@@ -70,15 +70,4 @@ func (h invitationHandler) create(c *Call) error {
 
 func (h invitationHandler) answer(c *Call, found members.Invitation) error {
 	return c.Answer(http.StatusOK, h.view(found))
-}
-
-func (h invitationHandler) revoke(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	if err := h.service.Revoke(c.Context(), c.Scope, id); err != nil {
-		return err
-	}
-	return c.NoContent()
 }

@@ -65,7 +65,7 @@ func meRoutes(identity Identity) []Route {
 		},
 		{
 			Method: http.MethodDelete, Path: "/me/sessions/:id", Access: Signed, Status: http.StatusNoContent,
-			Summary: "End one of your sessions", Handle: h.revoke,
+			Summary: "End one of your sessions", Handle: withIDAlone(identity.Sessions.Revoke),
 		},
 		{
 			Method: http.MethodGet, Path: "/me/tenants", Access: Signed, Status: http.StatusOK,
@@ -134,17 +134,6 @@ func (h meHandler) sessions(c *Call) error {
 
 func (h meHandler) revokeOthers(c *Call) error {
 	if _, err := h.Sessions.RevokeOthers(c.Context(), c.Scope); err != nil {
-		return err
-	}
-	return c.NoContent()
-}
-
-func (h meHandler) revoke(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	if err := h.Sessions.Revoke(c.Context(), c.Scope, id); err != nil {
 		return err
 	}
 	return c.NoContent()

@@ -35,7 +35,7 @@ func memberRoutes(service *members.Service) []Route {
 		{
 			// Leaving needs no more than being there; the service asks for members:write to remove others.
 			Method: http.MethodDelete, Path: one, Access: Tenant, Permission: members.MembersRead, Status: http.StatusNoContent,
-			Summary: "Remove a member (needs members:write), or leave yourself", Handle: h.remove,
+			Summary: "Remove a member (needs members:write), or leave yourself", Handle: withIDAlone(service.Remove),
 		},
 	}
 }
@@ -58,15 +58,4 @@ func (h memberHandler) change(c *Call) error {
 		return err
 	}
 	return answerMember(c, m)
-}
-
-func (h memberHandler) remove(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	if err := h.service.Remove(c.Context(), c.Scope, id); err != nil {
-		return err
-	}
-	return c.NoContent()
 }

@@ -41,12 +41,8 @@ type webhookDeliveryHandler struct{ service *webhooks.Service }
 func (h webhookDeliveryHandler) list(c *Call) error {
 	q := c.filteredList("webhook-deliveries")
 	query := webhooks.Query{
-		EndpointID: q.id("endpoint_id"), EventID: q.id("event_id"), Type: q.Get("type"), From: q.time("from"), To: q.time("to"),
-	}
-	if q.Has("state") {
-		var err error
-		query.States, err = webhooks.ParseStates(q.Get("state"))
-		q.fail(err)
+		EndpointID: q.id("endpoint_id"), EventID: q.id("event_id"), From: q.time("from"), To: q.time("to"),
+		States: statesOf(q, webhooks.DeliveryStates()), Type: q.Get("type"),
 	}
 	q.fail(h.service.CheckType(query.Type))
 	return answerList(q, func(request page.Request) (page.Page[webhooks.Delivery], error) {

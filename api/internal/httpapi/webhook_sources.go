@@ -1,8 +1,8 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
-	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/inbound"
 	"github.com/groundwork-saas/groundwork/domain/members"
@@ -47,7 +47,7 @@ func webhookSourceRoutes(service *inbound.Sources) []Route {
 		{
 			Method: http.MethodPost, Path: one + "/rotate-url", Access: Tenant, Permission: write, Status: http.StatusOK, Secret: true,
 			Summary: "Give a webhook source another address; the old one ends after the overlap", Body: rotateInput{}, Answer: sourceView{},
-			Versioned: true, Handle: h.rotate,
+			Versioned: true, Handle: withIDAndBody(h.rotate, h.viewed(answerSource)),
 		},
 	}
 }
@@ -98,20 +98,6 @@ func answerSourceUnlessKnown(c *Call, v sourceView) error { return c.answerUnles
 
 func answerSource(c *Call, v sourceView) error { return c.answerRecord(v.Version, v) }
 
-func (h sourceHandler) rotate(c *Call) error {
-	id, err := c.ID("id")
-	if err != nil {
-		return err
-	}
-	var in rotateInput
-	if err := c.Decode(&in); err != nil {
-		return err
-	}
-	// What is past any bound stays past it, and does not wrap round.
-	overlap := time.Duration(min(in.Overlap, int64(2*inbound.MaxOverlap/time.Second))) * time.Second
-	source, err := h.service.Rotate(c.Context(), c.Scope, id, max(overlap, -time.Second))
-	if err != nil {
-		return err
-	}
-	return h.viewed(answerSource)(c, source)
+func (h sourceHandler) rotate(ctx context.Context, scope tenancy.Scope, id tenancy.ID, in rotateInput) (inbound.Source, error) {
+	return h.service.Rotate(ctx, scope, id, in.within(inbound.MaxOverlap))
 }

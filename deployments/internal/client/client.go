@@ -57,13 +57,13 @@ type Answer struct {
 	Body   []byte
 }
 
-// Do sends a call. An answer with another status than is due is an *Unexpected.
+// Do sends a call. An answer with another status than is due is an *UnexpectedError.
 func (c *Client) Do(ctx context.Context, this Call) error {
 	_, err := c.Ask(ctx, this)
 	return err
 }
 
-// Ask is Do, with the answer, which is there with an *Unexpected too.
+// Ask is Do, with the answer, which is there with an *UnexpectedError too.
 func (c *Client) Ask(ctx context.Context, this Call) (Answer, error) {
 	a, err := c.send(ctx, this)
 	for err == nil && this.Want != http.StatusTooManyRequests {
@@ -91,11 +91,11 @@ func (c *Client) Ask(ctx context.Context, this Call) (Answer, error) {
 }
 
 // name is the call in errors.
-func (this Call) name() string {
-	if len(this.Query) > 0 {
-		return this.Method + " " + this.Path + "?" + this.Query.Encode()
+func (c Call) name() string {
+	if len(c.Query) > 0 {
+		return c.Method + " " + c.Path + "?" + c.Query.Encode()
 	}
-	return this.Method + " " + this.Path
+	return c.Method + " " + c.Path
 }
 
 func (c *Client) send(ctx context.Context, this Call) (Answer, error) {
@@ -135,8 +135,8 @@ func (c *Client) send(ctx context.Context, this Call) (Answer, error) {
 	return a, nil
 }
 
-func (this Call) body() (io.Reader, error) {
-	switch body := this.Body.(type) {
+func (c Call) body() (io.Reader, error) {
+	switch body := c.Body.(type) {
 	case nil:
 		return nil, nil //nolint:nilnil // a request without a body
 	case io.Reader:

@@ -19,8 +19,8 @@ type Problem struct {
 	RequestID string `json:"request_id"`
 }
 
-// Unexpected is an answer with another status than was due.
-type Unexpected struct {
+// UnexpectedError is an answer with another status than was due.
+type UnexpectedError struct {
 	// Call is the method and the path.
 	Call         string
 	Status, Want int // Want is 0 where any success was due
@@ -29,9 +29,9 @@ type Unexpected struct {
 	Body    string
 }
 
-func newUnexpected(this Call, a Answer) *Unexpected {
+func newUnexpected(this Call, a Answer) *UnexpectedError {
 	const enough = 300
-	u := &Unexpected{Call: this.name(), Status: a.Status, Want: this.Want}
+	u := &UnexpectedError{Call: this.name(), Status: a.Status, Want: this.Want}
 	if json.Unmarshal(a.Body, &u.Problem) != nil || u.Problem.Code == "" {
 		u.Problem, u.Body = Problem{}, strings.TrimSpace(string(a.Body[:min(len(a.Body), enough)]))
 	}
@@ -39,7 +39,7 @@ func newUnexpected(this Call, a Answer) *Unexpected {
 }
 
 // Error shows the request, the status and what the answer says.
-func (u *Unexpected) Error() string {
+func (u *UnexpectedError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s answered %d", u.Call, u.Status)
 	if u.Want != 0 {
@@ -61,6 +61,6 @@ func (u *Unexpected) Error() string {
 
 // HasCode says whether an error is an answer with a problem of this code.
 func HasCode(err error, code string) bool {
-	var u *Unexpected
+	var u *UnexpectedError
 	return errors.As(err, &u) && u.Problem.Code == code
 }
