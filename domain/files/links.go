@@ -107,9 +107,9 @@ func makerLetter(kind tenancy.ActorKind) byte {
 		return 'u'
 	case tenancy.APIKey:
 		return 'k'
-	default:
-		return 's'
+	case tenancy.System:
 	}
+	return 's'
 }
 
 func makerKind(letter byte) tenancy.ActorKind {
