@@ -26,7 +26,8 @@ func main() {
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), "demo: a tour of a running stack\n\n"+
 			"  API_URL    the API's origin; where it is not set, LOCAL_DIR/stack.json says it\n"+
-			"  LOCAL_DIR  where make run keeps its files (.local)\n\n")
+			"  LOCAL_DIR  where make run keeps its files (.local)\n"+
+			"  WEBHOOK_RECEIVER  host:port of this machine where the tour takes webhooks, as the stack reaches it (127.0.0.1:0)\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()

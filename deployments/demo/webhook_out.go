@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -81,10 +83,11 @@ func (t *tour) webhooks(ctx context.Context) error {
 	return t.takeAway(ctx, paid.ID)
 }
 
-// listen serves a receiver on a free port of this machine.
+// listen serves a receiver, by default on a free port of this machine that nobody else reaches. A stack in containers needs
+// another address, and has to allow it (WEBHOOK_ALLOW).
 func listen(ctx context.Context, calls chan<- told) (address string, stop func(), err error) {
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := config.Listen(ctx, "tcp", cmp.Or(os.Getenv("WEBHOOK_RECEIVER"), "127.0.0.1:0"))
 	if err != nil {
 		return "", nil, fmt.Errorf("listen for webhooks: %w", err)
 	}

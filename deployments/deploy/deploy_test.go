@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,9 @@ case "$1 $2 $3" in
   "image inspect "*|"pull --quiet "*) fails "${3##*/}" && exit 1; exit 0 ;;
   "compose ps --quiet")
     [[ $4 != api-1 || -f $STAND/runs ]] && echo "id-of-$4" ;;
+  "compose ps --all") echo "id-of-$5"; echo "new-of-$5" ;;
+  "compose config --services") sed -n '/^services:/,/^networks:/s/^  \([a-z0-9-]*\):.*/\1/p' docker-compose.yml | grep -vx operator ;;
+  "compose exec -T") fails "${*:5}" && exit 1 ;;
   "inspect --format "*) echo "$(cat "$STAND/registry")/api:$(cat "$STAND/runs")" ;;
   "compose up "*)
     for last; do :; done
@@ -108,6 +112,8 @@ func (s site) steps(t *testing.T) []string {
 		line = strings.TrimSpace(line)
 		if m := regexp.MustCompile(`^(\[\S+\]) docker compose up .*?(\S+)$`).FindStringSubmatch(line); m != nil {
 			steps = append(steps, m[1]+" "+m[2])
+		} else if _, config, is := strings.Cut(line, "caddy reload --config "); is {
+			steps = append(steps, "balance by "+config)
 		} else if strings.HasPrefix(line, "look") {
 			steps = append(steps, line)
 		}
@@ -120,11 +126,19 @@ func rolled(version string) []string {
 	for _, service := range []string{"api-1", "api-2", "intake-1", "intake-2"} {
 		steps = append(steps, "["+version+"] "+service)
 	}
-	for _, service := range []string{"scheduler", "worker-critical", "worker-default", "worker-webhooks", "worker-transfers", "worker-reports"} {
+	for _, service := range []string{"scheduler", "worker-critical", "worker-default", "worker-reports", "worker-transfers", "worker-webhooks"} {
 		steps = append(steps, "["+version+"] "+service, "["+version+"] "+service) // beside the old ones, and then without them
 	}
 	return steps
 }
+
+// balanced is what the balancer is told; followed is the last of what comes after a version is found good.
+const (
+	balanced   = "balance by /etc/caddy/Caddyfile"
+	unbalanced = "balance by /config/before.json"
+)
+
+func followed(version string) string { return "[" + version + "] alloy" }
 
 func TestDeploy_migrates_rolls_and_looks(t *testing.T) {
 	t.Parallel()
@@ -133,7 +147,8 @@ func TestDeploy_migrates_rolls_and_looks(t *testing.T) {
 	code, said := s.deploy(t, "v2")
 	assert.Zero(t, code, said)
 	want := append([]string{"[v2] migrate"}, rolled("v2")...)
-	assert.Equal(t, append(want, "look at https://shop.example.com as 33 characters"), s.steps(t))
+	assert.Equal(t, append(want, balanced, "look at https://shop.example.com as 33 characters", followed("v2")), s.steps(t))
+	assert.Contains(t, s.read(t, "stand/asked"), "[v2] docker compose up --detach --no-deps mail prometheus alertmanager grafana loki alloy\n")
 	assert.Equal(t, "SITE_ADDRESS=shop.example.com\nVERSION=v2\nIMAGES=groundwork\n", s.read(t, "clone/.env"))
 	for name := range strings.FieldsSeq("secrets/smoke_password .env") {
 		assert.NotContains(t, said, strings.TrimSpace(s.read(t, "clone/"+name)))
@@ -147,7 +162,7 @@ func TestDeploy_pulls_from_a_registry(t *testing.T) {
 	code, said := s.deploy(t, "v2", "IMAGES=ghcr.io:443/acme/shop", "SMOKE=no")
 	assert.Zero(t, code, said)
 	assert.Contains(t, s.read(t, "stand/asked"), "docker pull --quiet ghcr.io:443/acme/shop/worker:v2\n")
-	assert.Equal(t, append([]string{"[v2] migrate"}, rolled("v2")...), s.steps(t))
+	assert.Equal(t, append(append([]string{"[v2] migrate"}, rolled("v2")...), balanced, followed("v2")), s.steps(t))
 	assert.Equal(t, "VERSION=v2\nIMAGES=ghcr.io:443/acme/shop\n", s.read(t, "clone/.env"))
 }
 
@@ -157,10 +172,13 @@ func TestDeploy_goes_back(t *testing.T) {
 		fail  string
 		steps []string
 	}{
-		"where migrating fails":     {"v2 migrate", append([]string{"[v2] migrate"}, rolled("v1")...)},
-		"where a replica fails":     {"v2 api-2", append([]string{"[v2] migrate", "[v2] api-1", "[v2] api-2"}, rolled("v1")...)},
-		"where a worker fails":      {"v2 worker-critical", append(append([]string{"[v2] migrate"}, rolled("v2")[:7]...), rolled("v1")...)},
-		"where it does not do work": {"look v2", append(append(append([]string{"[v2] migrate"}, rolled("v2")...), "look at https://api.example.com as 33 characters"), rolled("v1")...)},
+		"where migrating fails": {"v2 migrate", append([]string{"[v2] migrate"}, rolled("v1")...)},
+		"where a replica fails": {"v2 api-2", append([]string{"[v2] migrate", "[v2] api-1", "[v2] api-2"}, rolled("v1")...)},
+		"where a worker fails":  {"v2 worker-critical", append(append([]string{"[v2] migrate"}, rolled("v2")[:7]...), rolled("v1")...)},
+		"where the balancer refuses": {"caddy reload --config /etc/caddy/Caddyfile", slices.Concat(
+			[]string{"[v2] migrate"}, rolled("v2"), []string{balanced, unbalanced}, rolled("v1"))},
+		"where it does not do work": {"look v2", slices.Concat(
+			[]string{"[v2] migrate"}, rolled("v2"), []string{balanced, "look at https://api.example.com as 33 characters", unbalanced}, rolled("v1"))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -171,6 +189,9 @@ func TestDeploy_goes_back(t *testing.T) {
 			assert.Equal(t, c.steps, s.steps(t), "the database is not migrated again")
 			assert.Equal(t, "v1\n", s.read(t, "stand/runs"))
 			assert.Contains(t, said, "v1 runs again")
+			if name == "where a worker fails" {
+				assert.Contains(t, s.read(t, "stand/asked"), "docker stop -t 45 new-of-worker-critical\n", "only the new one is taken away")
+			}
 			assert.Contains(t, s.read(t, "clone/.env"), "VERSION=v1\n")
 		})
 	}

@@ -60,12 +60,14 @@ func askPrometheus(ctx context.Context, address string, question query) (answer,
 	return found.numbers(question.legend), nil
 }
 
-// askLoki asks for numbers as of now, or for lines.
-func askLoki(ctx context.Context, address, expr string, numbers bool) (answer, error) {
-	if numbers {
-		found, err := get(ctx, address, "/loki/api/v1/query", url.Values{"query": {expr}})
-		return found.numbers(""), err
-	}
+// askNumbers asks Loki for numbers as of now.
+func askNumbers(ctx context.Context, address, expr string) (answer, error) {
+	found, err := get(ctx, address, "/loki/api/v1/query", url.Values{"query": {expr}})
+	return found.numbers(""), err
+}
+
+// askLines asks Loki for lines.
+func askLines(ctx context.Context, address, expr string) (answer, error) {
 	lines, err := linesOf(ctx, address, expr)
 	if err != nil || len(lines) == 0 {
 		return answer{}, err

@@ -45,8 +45,10 @@ func ask(ctx context.Context, prometheus, loki string, question query, kind stri
 		return askPrometheus(ctx, prometheus, question)
 	case loki == "":
 		return answer{skipped: true, sample: "(Loki is not asked)"}, nil
+	case kind == "logs":
+		return askLines(ctx, loki, typed.Replace(question.expr))
 	default:
-		return askLoki(ctx, loki, typed.Replace(question.expr), kind != "logs")
+		return askNumbers(ctx, loki, typed.Replace(question.expr))
 	}
 }
 
@@ -63,7 +65,7 @@ func (b board) typed(ctx context.Context, loki string) (*strings.Replacer, error
 		}
 		text := ""
 		for _, line := range lines {
-			if text, _ = line.labels[f.name]; text != "" {
+			if text = line.labels[f.name]; text != "" {
 				break
 			}
 		}

@@ -112,7 +112,7 @@ func known(listed map[string]string, recorded []string, name string) bool {
 	}
 	kind := listed[name]
 	return (kind != "" && kind != "histogram") || slices.Contains(recorded, name) ||
-		slices.Contains([]string{"up", "go_goroutines", "process_cpu_seconds_total", "process_resident_memory_bytes"}, name)
+		slices.Contains([]string{"up", "go_goroutines", "process_cpu_seconds_total", "process_resident_memory_bytes", "loki_write_dropped_entries_total"}, name)
 }
 
 // metricsOf are the metrics that a query in PromQL names.

@@ -6,6 +6,7 @@ package main
 
 import (
 	"crypto/rand"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,6 +26,11 @@ const (
 	folderMode = 0o700
 	fileMode   = 0o444
 )
+
+// alertmanager is a whole configuration that mails to the mailbox of the stack: it is a secret once a mail server is named in it.
+//
+//go:embed alertmanager.yml
+var alertmanager string
 
 func main() {
 	dir := flag.String("dir", "secrets", "the folder")
@@ -67,6 +73,7 @@ func prepare(dir string) (made []string, err error) {
 	f.redis()
 	// The mailbox of the stack. A real mail server takes its place.
 	f.file("smtp_url", func() (string, error) { return "smtp://mail:1025?starttls=never", nil })
+	f.file("alertmanager_config", func() (string, error) { return strings.TrimRight(alertmanager, "\n"), nil })
 	return f.made, f.err
 }
 

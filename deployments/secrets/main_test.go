@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -77,6 +78,23 @@ func TestPrepare(t *testing.T) {
 		assert.Equal(t, []string{"worker_url"}, made)
 		assert.Contains(t, read(t, dir, "worker_url"), before, "made anew, it fits the password")
 		assert.Equal(t, app, read(t, dir, "app_url"))
+	})
+	t.Run("inhibits_alerts_that_there_are", func(t *testing.T) {
+		t.Parallel()
+		rules, err := os.ReadFile("../prometheus/alerts.yml")
+		require.NoError(t, err)
+		var alerts []string
+		for _, match := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
+			alerts = append(alerts, match[1])
+		}
+		named := regexp.MustCompile(`alertname=~?"([^"]+)"`).FindAllStringSubmatch(alertmanager, -1)
+		require.NotEmpty(t, named)
+		for _, match := range named {
+			for pattern := range strings.SplitSeq(match[1], "|") {
+				is := regexp.MustCompile("^(?:" + pattern + ")$").MatchString
+				assert.True(t, slices.ContainsFunc(alerts, is), "%s is no alert of alerts.yml", pattern)
+			}
+		}
 	})
 	t.Run("names_a_file_that_is_empty", func(t *testing.T) {
 		t.Parallel()

@@ -170,6 +170,11 @@ func errPaused() error {
 	return fault.New(fault.Conflict, "connector.paused", "The connector is paused; set paused to false, then sync.")
 }
 
+func errSyncing() error {
+	return fault.New(fault.Conflict, "connector.syncing",
+		"A sync is under way that was asked for without this; ask again when it has ended, or cancel its job first.")
+}
+
 // authBinding is what a connector's credential is sealed for.
 func authBinding(c Connector) []byte {
 	return []byte("connector/auth/" + c.TenantID.String() + "/" + c.ID.String())

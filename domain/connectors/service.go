@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"time"
@@ -18,6 +19,7 @@ import (
 type Needs struct {
 	Store     Store
 	Queue     jobs.Queue
+	Waiting   jobs.Amender
 	Sealer    Sealer
 	Kinds     []Kind
 	Resources []*resource.Definition
@@ -149,7 +151,11 @@ type SyncInput struct {
 	AllowDeletions bool `json:"allow_deletions" doc:"Deletes what is missing at the source even where that is most of what there is."`
 }
 
-// Sync has a connector synced by a job. Where one waits or runs already it is that one, as it was asked for.
+// maxJoins bounds how often a sync is joined that ends meanwhile.
+const maxJoins = 5
+
+// Sync has a connector synced by a job. Where one waits already it is that one, which does what is asked for as well. Where
+// one runs it is that one, if it does all of it; else it is Conflict "connector.syncing".
 func (s *Service) Sync(ctx context.Context, scope tenancy.Scope, id tenancy.ID, in SyncInput) (jobs.Enqueued, error) {
 	c, err := s.needs.Store.FindConnector(ctx, scope, id)
 	if err != nil {
@@ -161,7 +167,47 @@ func (s *Service) Sync(ctx context.Context, scope tenancy.Scope, id tenancy.ID, 
 	if c.Paused {
 		return jobs.Enqueued{}, errPaused()
 	}
-	return jobs.Enqueue(ctx, s.needs.Queue, scope, SyncArgs{ConnectorID: id, Full: in.Full, AllowDeletions: in.AllowDeletions})
+	args := SyncArgs{ConnectorID: id, Full: in.Full, AllowDeletions: in.AllowDeletions}
+	for range maxJoins {
+		done, err := jobs.Enqueue(ctx, s.needs.Queue, scope, args)
+		if err != nil || !done.Existed {
+			return done, err
+		}
+		isOver, err := s.join(ctx, scope, done.ID, args)
+		if err != nil || !isOver {
+			return done, err
+		}
+	}
+	return jobs.Enqueued{}, errSyncing()
+}
+
+// join has a sync that was asked for before do what is asked for now as well. isOver says that it has ended meanwhile.
+func (s *Service) join(ctx context.Context, scope tenancy.Scope, job tenancy.ID, wanted SyncArgs) (isOver bool, err error) {
+	if !wanted.Full && !wanted.AllowDeletions {
+		return false, nil // any sync does
+	}
+	found, err := s.needs.Waiting.AmendJob(ctx, scope, job, func(data json.RawMessage) (json.RawMessage, error) {
+		var has SyncArgs
+		if err := json.Unmarshal(data, &has); err != nil {
+			return nil, fmt.Errorf("read the arguments of a sync: %w", err)
+		}
+		has.Full, has.AllowDeletions = has.Full || wanted.Full, has.AllowDeletions || wanted.AllowDeletions
+		return json.Marshal(has)
+	})
+	switch {
+	case fault.KindOf(err) == fault.NotFound && err != nil, err == nil && found.State.IsFinal():
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	var has SyncArgs
+	if err := json.Unmarshal(found.Args, &has); err != nil {
+		return false, fmt.Errorf("read the arguments of a sync: %w", err)
+	}
+	if wanted.Full && !has.Full || wanted.AllowDeletions && !has.AllowDeletions {
+		return false, errSyncing()
+	}
+	return false, nil
 }
 
 // may says whether the actor may do by a connector what the connector does.

@@ -27,6 +27,12 @@ func (SyncArgs) JobKind() jobs.Kind {
 // JobKey keeps two jobs from syncing one connector.
 func (a SyncArgs) JobKey() string { return a.ConnectorID.String() }
 
+// wantsMore says that a pass of the same job began before somebody asked for what it does not do: to read everything, or to
+// delete what it has withheld.
+func (a SyncArgs) wantsMore(s SyncState) bool {
+	return a.Full && !s.Since.IsZero() || a.AllowDeletions && s.Withheld > 0
+}
+
 // SyncState is how far the last pass over a source has come, and what is known of the source from the passes before.
 type SyncState struct {
 	// Step counts the transactions so far.

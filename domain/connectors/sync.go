@@ -96,7 +96,7 @@ func (r *Runner) run(ctx context.Context, run *jobs.Run, args SyncArgs) error {
 	if err := w.open(); err != nil {
 		return err
 	}
-	if state.Job != run.Job.ID || state.Version != c.Version {
+	if state.Job != run.Job.ID || state.Version != c.Version || args.wantsMore(state) {
 		if err := w.begin(ctx); err != nil {
 			return err
 		}

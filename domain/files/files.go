@@ -46,6 +46,8 @@ type File struct {
 	Version   int64       `json:"version"`
 	CreatedAt time.Time   `json:"created_at"`
 	UpdatedAt time.Time   `json:"updated_at"`
+	// Permission is what one needs beside files:read to read what it holds; "" for nothing more.
+	Permission string `json:"-"`
 	// DeletedAt is when it went to the trash; nil for a live file.
 	DeletedAt *time.Time `json:"deleted_at" doc:"When it went to the trash, from where it can be restored for a while."`
 }

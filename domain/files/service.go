@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/domain/access"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -27,8 +28,10 @@ type Needs struct {
 	Contents Contents
 	// Sniff tells the content type by the first bytes, SniffBytes of them where there are as many.
 	Sniff func(head []byte) string
-	// Sealer seals links.
+	// Sealer seals links, and Rights says whether who made one may still read its file. Who makes and follows none leaves
+	// them out.
 	Sealer Sealer
+	Rights *access.Rights
 	Now    func() time.Time
 }
 
@@ -125,6 +128,8 @@ type Meta struct {
 	Name        string
 	Purpose     string // ForExport, ForErrors, a word of the program's own
 	ContentType string // believed; "" is told from the first bytes
+	// Permission is what one needs beside files:read to read it: "orders:read" for orders.
+	Permission string
 }
 
 // Create makes a file of what write writes. It exists once write has returned nil and everything is kept; where write
@@ -153,7 +158,7 @@ func (s *Service) Produce(ctx context.Context, scope tenancy.Scope, meta Meta, w
 		return Received{}, err
 	}
 	file := s.newFile(scope, name, meta.Purpose)
-	file.ContentType = meta.ContentType
+	file.ContentType, file.Permission = meta.ContentType, meta.Permission
 	if err := s.produce(ctx, &file, write); err != nil {
 		return Received{}, err
 	}
@@ -272,8 +277,19 @@ func (s *Service) Find(ctx context.Context, scope tenancy.Scope, id tenancy.ID) 
 	return s.needs.Store.FindFile(ctx, scope, id)
 }
 
+// FindToRead returns a live file whose contents the scope's actor may read. What was made of records takes the permission
+// to read them now, whoever had it when it was made.
+func (s *Service) FindToRead(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (File, error) {
+	file, err := s.Find(ctx, scope, id)
+	if err == nil && file.Permission != "" && !scope.Actor.May(file.Permission) {
+		err = fault.New(fault.Forbidden, "permission_denied",
+			"This file holds records that take the permission "+file.Permission+", which you do not have here; ask an administrator of the organization.")
+	}
+	return file, err
+}
+
 // Open reads a file's contents from offset on: length bytes, or to the end where length is negative. The caller has
-// found the file, which is the proof that it may, and closes what it is given.
+// found the file by FindToRead or Follow, which is the proof that it may, and closes what it is given.
 func (s *Service) Open(ctx context.Context, file File, offset, length int64) (io.ReadCloser, error) {
 	contents, err := s.needs.Contents.Open(ctx, file.Key(), offset, length)
 	if err != nil {

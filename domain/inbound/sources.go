@@ -43,6 +43,8 @@ func NewSources(needs SourceNeeds) *Sources {
 const (
 	// TokenPrefix begins the last part of each address.
 	TokenPrefix = "gw_in_"
+	// MaxSources is how many a tenant may have.
+	MaxSources = 50
 	// MaxSecrets is how many secrets a source may have at a time.
 	MaxSecrets = 10
 	// MaxOverlap is for how long an address that was replaced may still be good.

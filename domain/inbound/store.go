@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
@@ -20,7 +21,7 @@ type Store interface {
 
 // SourceStore keeps sources.
 type SourceStore interface {
-	// CreateSource saves a source and the hash of its token.
+	// CreateSource saves a source and the hash of its token; Conflict "webhook_source.too_many" where the tenant has MaxSources.
 	CreateSource(ctx context.Context, scope tenancy.Scope, source Source, tokenHash []byte) error
 	// ListSources returns up to one source more than the limit, newest first.
 	ListSources(ctx context.Context, scope tenancy.Scope, request page.Request) ([]Source, error)
@@ -112,6 +113,12 @@ type Sealer interface {
 // ErrNoSource is the answer for a source that is not there.
 func ErrNoSource() error {
 	return fault.New(fault.NotFound, "webhook_source.not_found", "There is no such webhook source.")
+}
+
+// ErrTooMany is the answer to one source more than MaxSources.
+func ErrTooMany() error {
+	return fault.New(fault.Conflict, "webhook_source.too_many",
+		"There are "+strconv.Itoa(MaxSources)+" webhook sources, which is the most; delete one that is not needed.")
 }
 
 // ErrNoEvent is the answer for an event that is not there.

@@ -68,6 +68,9 @@ func PublicStates() []State {
 	return []State{Scheduled, Pending, Running, Retrying, Succeeded, Dead, Cancelled}
 }
 
+// IsWaiting says whether an attempt is still to come and none is under way.
+func (s State) IsWaiting() bool { return !s.IsFinal() && s != Running }
+
 // IsFinal says whether nothing more happens by itself.
 func (s State) IsFinal() bool { return s == Succeeded || s == Dead || s == Cancelled }
 
@@ -91,8 +94,10 @@ type Job struct {
 	Failures        []Failure `json:"failures"`
 	CancelRequested bool      `json:"cancel_requested"`
 	// RequestID names the request that caused the job.
-	RequestID string    `json:"request_id"`
-	CreatedAt time.Time `json:"created_at"`
+	RequestID string `json:"request_id"`
+	// Trace is the trace that the request is part of.
+	Trace     tenancy.Trace `json:"-"`
+	CreatedAt time.Time     `json:"created_at"`
 	// RunAt is when it is, or was, to run.
 	RunAt time.Time `json:"run_at"`
 	// StartedAt is when the last attempt began.

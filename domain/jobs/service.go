@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
@@ -60,6 +61,13 @@ type Store interface {
 	// RetryJob has a dead job run again at once, with its attempts counted from the start; another state is Conflict
 	// "job.not_dead".
 	RetryJob(ctx context.Context, scope tenancy.Scope, id tenancy.ID, now time.Time) (Job, error)
+}
+
+// Amender alters jobs that have not begun.
+type Amender interface {
+	// AmendJob lets amend rewrite the arguments of a job that waits for an attempt, and answers the job as it is then. Those
+	// of one that runs or has ended stay, and amend is not called. NotFound "job.not_found".
+	AmendJob(ctx context.Context, scope tenancy.Scope, id tenancy.ID, amend func(json.RawMessage) (json.RawMessage, error)) (Job, error)
 }
 
 // Service is what a tenant does with its jobs.

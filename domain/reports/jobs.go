@@ -3,6 +3,7 @@ package reports
 import (
 	"time"
 
+	"github.com/groundwork-saas/groundwork/domain/access"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/schedules"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -40,7 +41,13 @@ type Run struct {
 	Schedule *tenancy.ID `json:"schedule_id,omitempty"`
 	// Night says that the schedule's time has come; else somebody asked.
 	Night bool `json:"night,omitempty"`
+	// AskedBy is the user or key who asked, as AskedAs says; nobody did where both are left out. Each asker has a run of
+	// their own: what one may not have done any more is done for the others.
+	AskedBy tenancy.ID        `json:"asked_by,omitzero"`
+	AskedAs tenancy.ActorKind `json:"asked_as,omitempty"`
 }
+
+func (r Run) asker() access.Asker { return access.Asker{Kind: r.AskedAs, ID: r.AskedBy} }
 
 // JobKind declares the kind. A run that is asked for while one waits is that one; while one is under way it is another,
 // which sees what changed since.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/schedules"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
@@ -85,9 +86,16 @@ func place(tenant tenancy.ID) time.Duration {
 // Run makes the report of a day and keeps it: a new version where its figures are others than those that are kept. A run
 // of the night has the days run again of whose data more is known now than when they were reported.
 func (s *Service) Run(ctx context.Context, run *jobs.Run, args Run) error {
+	return s.needs.Rights.Settle(ctx, run, args.asker(), s.run(ctx, run, args))
+}
+
+func (s *Service) run(ctx context.Context, run *jobs.Run, args Run) error {
 	kind, known := s.needs.kind(args.Kind)
 	if !known {
 		return jobs.Cancel(fmt.Errorf("there is no kind of report %q any more", args.Kind))
+	}
+	if err := s.needs.Rights.Check(ctx, run.Scope, args.asker(), members.ReportsWrite); err != nil {
+		return err
 	}
 	if args.Schedule != nil {
 		schedule, err := s.needs.Schedules.FindSchedule(ctx, run.Scope, *args.Schedule)
@@ -116,6 +124,9 @@ func (s *Service) Run(ctx context.Context, run *jobs.Run, args Run) error {
 		Differences: func(before json.RawMessage) ([]Change, error) { return kind.differences(before, data) },
 	}
 	kept, isNew, err := s.needs.Store.KeepReport(ctx, run.Scope, report, func(ctx context.Context, kept Report) error {
+		if err := s.needs.Rights.Check(ctx, run.Scope, args.asker(), members.ReportsWrite); err != nil {
+			return err
+		}
 		return s.follow(ctx, run, args, kept)
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/domain/access"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/page"
@@ -37,8 +38,10 @@ type Needs struct {
 	Directory Directory
 	Queue     jobs.Queue
 	Printer   Printer
-	Validate  validation.Validator
-	Now       func() time.Time
+	// Rights says whether who asked for a run may still have it.
+	Rights   *access.Rights
+	Validate validation.Validator
+	Now      func() time.Time
 }
 
 // Service is what a tenant does with its reports.
@@ -123,6 +126,9 @@ func (s *Service) order(ctx context.Context, scope tenancy.Scope, run Run, day s
 	}
 	if len(violations) > 0 {
 		return jobs.Enqueued{}, fault.Values(violations...)
+	}
+	if scope.Actor.Kind != tenancy.System {
+		run.AskedBy, run.AskedAs = scope.Actor.ID, scope.Actor.Kind
 	}
 	return jobs.Enqueue(ctx, s.needs.Queue, scope, run)
 }

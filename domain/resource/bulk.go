@@ -87,21 +87,32 @@ var errNothingDone = errors.New("resource: a bulk has a bad item and is atomic")
 // Items do not see each other's changes: two of them cannot be about one record, and a unique value that one gives up
 // is free for another in the next request.
 func (s *Service) Bulk(ctx context.Context, scope tenancy.Scope, b Bulk) ([]BulkResult, error) {
+	results, err := s.bulk(ctx, scope, b)
+	for round := 0; round < maxBulkRounds && mayBeAnItems(err); round++ {
+		var found bool
+		if b, found = s.blame(ctx, scope, b); !found {
+			break
+		}
+		results, err = s.bulk(ctx, scope, b)
+	}
+	return results, err
+}
+
+// bulk does it in one go.
+func (s *Service) bulk(ctx context.Context, scope tenancy.Scope, b Bulk) ([]BulkResult, error) {
 	var results []BulkResult
 	err := s.store.Transact(ctx, scope, func(ctx context.Context) error {
-		n := len(b.Items)
-		w := &bulkWork{
-			service: s, scope: scope, bulk: b, results: make([]BulkResult, n),
-			keys: make([]string, n), fresh: make([]Entity, n), before: make([]Entity, n),
-		}
+		w := s.newBulkWork(scope, b)
 		results = w.results
 		return w.run(ctx)
 	})
-	if err != nil && !errors.Is(err, errNothingDone) {
+	if err != nil && !isNothingDone(err) {
 		return nil, err
 	}
 	return results, nil
 }
+
+func isNothingDone(err error) bool { return errors.Is(err, errNothingDone) }
 
 // bulkWork is one attempt at a bulk. Its slices have a place for each item.
 type bulkWork struct {
@@ -117,7 +128,24 @@ type bulkWork struct {
 	before []Entity
 }
 
+func (s *Service) newBulkWork(scope tenancy.Scope, b Bulk) *bulkWork {
+	n := len(b.Items)
+	return &bulkWork{
+		service: s, scope: scope, bulk: b, results: make([]BulkResult, n),
+		keys: make([]string, n), fresh: make([]Entity, n), before: make([]Entity, n),
+	}
+}
+
+// run makes the records what they are to be, and keeps them.
 func (w *bulkWork) run(ctx context.Context) error {
+	if err := w.make(ctx); err != nil {
+		return err
+	}
+	return w.write(ctx)
+}
+
+// make makes the records what they are to be, and finds out which items are bad.
+func (w *bulkWork) make(ctx context.Context) error {
 	found, err := w.find(ctx)
 	if err != nil {
 		return err
@@ -132,7 +160,7 @@ func (w *bulkWork) run(ctx context.Context) error {
 			return r.Err // a bug or an outage is no item's own
 		}
 	}
-	for _, step := range []func(context.Context) error{w.checkReferences, w.checkUnique, w.number, w.write} {
+	for _, step := range []func(context.Context) error{w.checkReferences, w.checkUnique, w.number} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -237,40 +265,57 @@ func (w *bulkWork) decide(i int, found Entity, seen map[string]bool) error {
 
 // write keeps what is good, and tells of it.
 func (w *bulkWork) write(ctx context.Context) error {
-	s := w.service
 	if w.forget() && w.bulk.Atomic {
 		return errNothingDone
 	}
-	var inserted, updated []Entity
-	var records []Record
-	for i, r := range w.results {
-		var record *Record
-		var err error
-		switch r.Act {
-		case Created:
-			inserted = append(inserted, r.Entity)
-			if m := w.made(i); m != nil {
-				record = m.record
-				break
-			}
-			record, err = s.Definition.record(w.scope, Created, nil, r.Entity, r.Entity.Head().CreatedAt)
-		case Updated:
-			updated = append(updated, r.Entity)
-			record, err = s.moved(w.scope, Updated, w.before[i], r.Entity, nil)
-		case Deleted:
-			updated = append(updated, r.Entity)
-			now := s.moment()
-			record, err = s.moved(w.scope, Deleted, w.before[i], r.Entity, &now)
-		default:
-			continue
-		}
-		if err != nil {
+	var all kept
+	for i := range w.results {
+		if err := w.collect(i, &all); err != nil {
 			return err
 		}
-		record.Refers = nil // checkReferences has seen to them
-		records = append(records, *record)
 	}
-	return s.store.WriteRecords(ctx, w.scope, s.Definition, inserted, updated, records)
+	return w.keep(ctx, all)
+}
+
+// kept are records to be kept, and what is told of them.
+type kept struct {
+	inserted, updated []Entity
+	records           []Record
+}
+
+// collect adds what came of an item.
+func (w *bulkWork) collect(i int, to *kept) error {
+	s, r := w.service, w.results[i]
+	var record *Record
+	var err error
+	switch r.Act {
+	case Created:
+		to.inserted = append(to.inserted, r.Entity)
+		if m := w.made(i); m != nil {
+			record = m.record
+			break
+		}
+		record, err = s.Definition.record(w.scope, Created, nil, r.Entity, r.Entity.Head().CreatedAt)
+	case Updated:
+		to.updated = append(to.updated, r.Entity)
+		record, err = s.moved(w.scope, Updated, w.before[i], r.Entity, nil)
+	case Deleted:
+		to.updated = append(to.updated, r.Entity)
+		now := s.moment()
+		record, err = s.moved(w.scope, Deleted, w.before[i], r.Entity, &now)
+	default:
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	record.Refers = nil // checkReferences has seen to them
+	to.records = append(to.records, *record)
+	return nil
+}
+
+func (w *bulkWork) keep(ctx context.Context, k kept) error {
+	return w.service.store.WriteRecords(ctx, w.scope, w.service.Definition, k.inserted, k.updated, k.records)
 }
 
 // forget takes what was not done out of the results, and says whether an item is bad.

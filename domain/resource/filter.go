@@ -163,8 +163,8 @@ func (f *Field) parse(text string) (value any, problem string) {
 
 func checkText(text string) (problem string) {
 	switch {
-	case len(text) > maxValueLength:
-		return fmt.Sprintf("has a value that is too long; at most %d bytes", maxValueLength)
+	case utf8.RuneCountInString(text) > maxValueLength:
+		return fmt.Sprintf("has a value that is too long; at most %d characters", maxValueLength)
 	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
 		return "is not UTF-8 text without NUL"
 	default:

@@ -45,7 +45,7 @@ func FuzzParseQuery(f *testing.F) {
 		require.LessOrEqual(t, q.Limit, page.MaxLimit)
 		require.Positive(t, q.Limit)
 		require.Equal(t, "id", q.Sort[len(q.Sort)-1].Field.Name)
-		require.LessOrEqual(t, len(q.Search), 500)
+		require.LessOrEqual(t, utf8.RuneCountInString(q.Search), resource.MaxSearch)
 		require.True(t, utf8.ValidString(q.Search))
 		require.True(t, !q.Ranked || q.Search != "")
 		for _, c := range q.Filters {

@@ -148,7 +148,7 @@ func TestParseQuery_refuses(t *testing.T) {
 		"custom.a=0E-99999999999999999999":  {"custom.a", "value", "is a number out of range"},
 		"text=%00":                          {"text", "value", "is not UTF-8 text without NUL"},
 		"text=%c3%28":                       {"text", "value", "is not UTF-8 text without NUL"},
-		"text=" + long:                      {"text", "value", "has a value that is too long; at most 1000 bytes"},
+		"text=" + long:                      {"text", "value", "has a value that is too long; at most 1000 characters"},
 		"text=" + strings.Repeat(",", 100):  {"text", "too_many", "has too many values; at most 100"},
 		"text[ne]=a,b":                      {"text[ne]", "value", `takes one value; write a comma inside a value as \,`},
 		"count[gt]=1,2":                     {"count[gt]", "value", "takes one value"},

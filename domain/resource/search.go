@@ -7,12 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The bounds of a search: whoever looks for something writes a few words.
 const (
-	maxSearchLength = 500
-	maxSearchWords  = 20
+	// MaxSearch is how many characters a search may have; the API's document says it too.
+	MaxSearch      = 500
+	maxSearchWords = 20
 )
 
 // Ranked is a record that a search found.
@@ -42,13 +44,14 @@ func (d *Definition) parseSearch(value string) (search, code, problem string) {
 	if !d.Searchable() {
 		return "", "unknown_parameter", "is not known here: no field of " + d.Plural + " is searched"
 	}
-	if problem := checkText(value); problem != "" && len(value) <= maxSearchLength {
+	isLong := utf8.RuneCountInString(value) > MaxSearch
+	if problem := checkText(value); problem != "" && !isLong {
 		return "", "value", problem
 	}
 	words := strings.FieldsFunc(value, func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N, unicode.M) })
 	switch {
-	case len(value) > maxSearchLength:
-		return "", "value", fmt.Sprintf("is too long; at most %d bytes", maxSearchLength)
+	case isLong:
+		return "", "value", fmt.Sprintf("is too long; at most %d characters", MaxSearch)
 	case len(words) > maxSearchWords:
 		return "", "too_many", fmt.Sprintf("has too many words; at most %d", maxSearchWords)
 	case strings.TrimSpace(value) == "":

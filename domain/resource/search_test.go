@@ -19,6 +19,7 @@ func TestParseQuery_search(t *testing.T) {
 	for value, want := range map[string]string{
 		"red": "red", " Red  wine ": "Red  wine", "'": "'", "&": "&", "!a | b:* <-> c": "!a | b:* <-> c", `a\`: `a\`, "é東京": "é東京",
 		words: strings.TrimSpace(words), "a-b/c": "a-b/c", strings.Repeat("x", 500): strings.Repeat("x", 500),
+		strings.Repeat("😀", 500): strings.Repeat("😀", 500),
 	} {
 		q, err := parse(t, "q="+url.QueryEscape(value))
 		require.NoError(t, err, value)
@@ -43,9 +44,9 @@ func TestParseQuery_refuses_a_search(t *testing.T) {
 		" \t":                             {"value", "says nothing to look for"},
 		strings.Repeat("w ", 21):          {"too_many", "has too many words; at most 20"},
 		strings.Repeat("a-", 21):          {"too_many", "has too many words"},
-		strings.Repeat("word ", 10_000):   {"value", "is too long; at most 500 bytes"},
+		strings.Repeat("word ", 10_000):   {"value", "is too long; at most 500 characters"},
 		strings.Repeat("x", 501):          {"value", "is too long"},
-		strings.Repeat("é", 251):          {"value", "is too long"},
+		strings.Repeat("é", 501):          {"value", "is too long"},
 		strings.Repeat("\x00", 501):       {"value", "is too long"},
 		"a\x00b":                          {"value", "is not UTF-8 text without NUL"},
 		"a\xff":                           {"value", "is not UTF-8 text without NUL"},

@@ -29,7 +29,8 @@ type Store interface {
 	// one transaction. A nil record from decide means that nothing changed and nothing is written.
 	UpdateRecord(ctx context.Context, scope tenancy.Scope, d *Definition, id tenancy.ID, trash Trash,
 		decide func(Entity) (*Record, error)) (Entity, error)
-	// Transact runs fn in one transaction, which the calls that fn makes with its context join. It runs fn again where
+	// Transact runs fn in one transaction, which the calls that fn makes with its context join. Within another one it is a
+	// part of that: where it fails, what it did is undone, and the other one may go on. It runs fn again where
 	// the transaction lost against another one: by a deadlock, or because a value was taken, or a record removed, that
 	// fn had looked at.
 	Transact(ctx context.Context, scope tenancy.Scope, fn func(ctx context.Context) error) error

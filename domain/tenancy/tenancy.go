@@ -14,6 +14,8 @@ type Scope struct {
 	Tenant    ID
 	Actor     Actor
 	RequestID string
+	// Trace is what the request is part of elsewhere; "" for none.
+	Trace Trace
 }
 
 // ActorKind is what sort of thing acts.
@@ -50,6 +52,13 @@ var SystemTenant = MustParseID("00000000-0000-7000-8000-000000000000")
 // AsSystem returns the scope in which the system itself acts for a tenant.
 func AsSystem(tenant ID, requestID string) Scope {
 	return Scope{Tenant: tenant, Actor: Actor{Kind: System}, RequestID: requestID}
+}
+
+// AsSystem returns the scope in which the system acts for a tenant because of what this scope is about.
+func (s Scope) AsSystem(tenant ID) Scope {
+	system := AsSystem(tenant, s.RequestID)
+	system.Trace = s.Trace
+	return system
 }
 
 // May says whether the actor holds the permission. The system may all.

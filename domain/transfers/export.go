@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/domain/access"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 	"github.com/groundwork-saas/groundwork/domain/resource"
@@ -73,8 +74,10 @@ func (Export) JobKind() jobs.Kind {
 	return jobs.Kind{Name: "transfers.export", Queue: jobs.Transfers, MaxAttempts: 5, Timeout: 30 * time.Minute, MaxRunning: 2}
 }
 
-// Permission is what one needs to ask for it.
+// Permission is what one needs to ask for it, and to read its file.
 func (e Export) Permission() string { return e.Resource + ":read" }
+
+func (e Export) asker() access.Asker { return access.Asker{Kind: e.AskedAs, ID: e.AskedBy} }
 
 // Exports takes orders for exports.
 type Exports struct {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/domain/access"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
@@ -44,6 +45,8 @@ type ExporterNeeds struct {
 	Definitions []*resource.Definition
 	Store       ExportStore
 	Files       *files.Service
+	// Rights says whether who asked may still read the records.
+	Rights *access.Rights
 	// Tell is told of each export that is done, in the transaction in which its file comes to be; nil tells nobody.
 	Tell func(ctx context.Context, run *jobs.Run, e Export, done Exported) error
 	Now  func() time.Time
@@ -63,7 +66,7 @@ func NewExporter(needs ExporterNeeds) *Exporter {
 // exportStep is the name under which the ledger has what an export came to.
 const exportStep = "export"
 
-// Run makes an export. The file comes to be in one transaction with the note of it, so that an attempt that follows one
+// Run makes an export, if who asked may still read the records: as it begins, and as the file comes to be. The file comes to be in one transaction with the note of it, so that an attempt that follows one
 // that was cut off after it makes no second file; what is cut off before, or cancelled, leaves none.
 func (x *Exporter) Run(ctx context.Context, run *jobs.Run, e Export) error {
 	ref := jobs.Ref{Tenant: run.Job.Tenant, ID: run.Job.ID}
@@ -72,7 +75,7 @@ func (x *Exporter) Run(ctx context.Context, run *jobs.Run, e Export) error {
 		done, err = x.make(ctx, run, ref, e)
 	}
 	if err != nil {
-		return err
+		return x.needs.Rights.Settle(ctx, run, e.asker(), err)
 	}
 	return run.SetResult(done)
 }
@@ -96,12 +99,15 @@ func (x *Exporter) make(ctx context.Context, run *jobs.Run, ref jobs.Ref, e Expo
 	}
 	// The system acts, since who asked may have signed out; the file is theirs.
 	scope := run.Scope
+	if err := x.needs.Rights.Check(ctx, scope, e.asker(), e.Permission()); err != nil {
+		return Exported{}, err
+	}
 	scope.Actor.ID = e.AskedBy
 	now := x.needs.Now().UTC()
 	var done Exported
 	received, err := x.needs.Files.Produce(ctx, scope, files.Meta{
 		Name:    d.Plural + "-" + now.Format("2006-01-02-150405") + "." + string(e.Format),
-		Purpose: files.ForExport, ContentType: e.Format.ContentType(),
+		Purpose: files.ForExport, ContentType: e.Format.ContentType(), Permission: e.Permission(),
 	}, func(w io.Writer) error {
 		return x.needs.Store.Snapshot(ctx, scope, func(ctx context.Context, s Snapshot) (err error) {
 			out, err := newRecordWriter(w, e.Format, d, q.Fields, now)
@@ -152,6 +158,9 @@ func (x *Exporter) keep(
 	}
 	if first.FileID != done.FileID {
 		return first, errMadeAlready
+	}
+	if err := x.needs.Rights.Check(ctx, run.Scope, e.asker(), e.Permission()); err != nil {
+		return done, err
 	}
 	scope := run.Scope
 	scope.Actor.ID = e.AskedBy

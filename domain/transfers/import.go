@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/domain/access"
 	"github.com/groundwork-saas/groundwork/domain/fault"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
@@ -38,7 +39,7 @@ type ImportArgs struct {
 	// Import is what the import is known by: jobs that go on with it have the same.
 	Import  tenancy.ID    `json:"import_id"`
 	Request ImportRequest `json:"request"`
-	// Actor is who asked, in whose name records change. What they may do was judged when they asked.
+	// Actor is who asked, in whose name records change. That they may is judged when they ask, and with each batch again.
 	Actor ImportActor `json:"actor"`
 	// History says that they may bring history in.
 	History bool `json:"history,omitempty"`
@@ -48,6 +49,17 @@ type ImportArgs struct {
 type ImportActor struct {
 	Kind tenancy.ActorKind `json:"kind"`
 	ID   tenancy.ID        `json:"id"`
+}
+
+func (a ImportArgs) asker() access.Asker { return access.Asker{Kind: a.Actor.Kind, ID: a.Actor.ID} }
+
+// permissions are what whoever asked must hold for as long as the import runs.
+func (a ImportArgs) permissions(d *resource.Definition) []string {
+	needed := []string{d.Plural + ":write"}
+	if a.History {
+		needed = append(needed, d.BackfillPermission())
+	}
+	return needed
 }
 
 // importKind is the name of the kind of job.
@@ -69,6 +81,8 @@ type ImportNeeds struct {
 	Resources []*resource.Service
 	Files     *files.Service
 	Store     ImportStore
+	// Rights says whether who asked may still write the records. It is for running; who only asks leaves it out.
+	Rights *access.Rights
 	// Queue and Jobs are for asking; who only runs imports leaves them out.
 	Queue jobs.Queue
 	Jobs  ImportJobs
@@ -214,7 +228,7 @@ type namedFile struct {
 
 // checkFile says what is wrong with a file that is to be read.
 func (s *Imports) checkFile(ctx context.Context, scope tenancy.Scope, f namedFile) ([]fault.Violation, error) {
-	file, err := s.needs.Files.Find(ctx, scope, f.id)
+	file, err := s.needs.Files.FindToRead(ctx, scope, f.id)
 	switch {
 	case fault.KindOf(err) == fault.NotFound:
 		return []fault.Violation{{Pointer: f.pointer, Code: "not_found", Detail: "there is no file with this id; upload one to /files"}}, nil

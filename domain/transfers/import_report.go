@@ -140,7 +140,7 @@ func (b *batcher) shownValue(f ImportFailure) string {
 // mended it can be imported as it is.
 func (w *importRun) errorsFile(ctx context.Context) (tenancy.ID, error) {
 	name := strings.TrimSuffix(w.main.Name, path.Ext(w.main.Name)) + "-errors.csv"
-	meta := files.Meta{Name: name, Purpose: files.ForErrors, ContentType: "text/csv"}
+	meta := files.Meta{Name: name, Purpose: files.ForErrors, ContentType: "text/csv", Permission: w.service.Definition.Plural + ":write"}
 	file, err := w.imports.needs.Files.Create(ctx, w.run.Scope, meta, func(out io.Writer) error {
 		table := csv.NewWriter(out)
 		columns := len(w.header.names)

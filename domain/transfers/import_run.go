@@ -13,7 +13,11 @@ import (
 )
 
 // Run runs the job of an import, from where the last attempt came to.
-func (s *Imports) Run(ctx context.Context, run *jobs.Run, args ImportArgs) (err error) {
+func (s *Imports) Run(ctx context.Context, run *jobs.Run, args ImportArgs) error {
+	return s.needs.Rights.Settle(ctx, run, args.asker(), s.run(ctx, run, args))
+}
+
+func (s *Imports) run(ctx context.Context, run *jobs.Run, args ImportArgs) (err error) {
 	state, err := s.needs.Store.FindImport(ctx, run.Scope, args.Import)
 	if err != nil {
 		return verdictOn(err)
@@ -94,8 +98,11 @@ func (w *importRun) open(ctx context.Context) error {
 		return fault.Values(wrong...)
 	}
 	w.batcher = batcher{service: service, locale: l, mode: in.Mode, by: service.Definition.Field(in.By), scope: tenancy.Scope{
-		Tenant: w.run.Scope.Tenant, RequestID: w.run.Scope.RequestID, Actor: tenancy.Actor{Kind: w.args.Actor.Kind, ID: w.args.Actor.ID},
+		Tenant: w.run.Scope.Tenant, RequestID: w.run.Scope.RequestID, Trace: w.run.Scope.Trace, Actor: tenancy.Actor{Kind: w.args.Actor.Kind, ID: w.args.Actor.ID},
 	}}
+	if err := w.checkRights(ctx); err != nil {
+		return err
+	}
 	w.documents = map[tenancy.ID]document{}
 	book, err := w.document(ctx, in.FileID)
 	if err != nil {
@@ -265,6 +272,9 @@ func (w *importRun) advance(ctx context.Context, step func(ctx context.Context) 
 	err := w.imports.needs.Store.AdvanceImport(ctx, w.run.Scope, w.args.Import, w.state,
 		func(ctx context.Context) (ImportState, []FailedRow, error) {
 			state, failed, err := step(ctx)
+			if err == nil {
+				err = w.checkRights(ctx)
+			}
 			after = state
 			return state, failed, err
 		})
@@ -274,6 +284,11 @@ func (w *importRun) advance(ctx context.Context, step func(ctx context.Context) 
 	after.Step = w.state.Step + 1
 	w.state = after
 	return nil
+}
+
+// checkRights refuses to go on where who asked may not write the records any more.
+func (w *importRun) checkRights(ctx context.Context) error {
+	return w.imports.needs.Rights.Check(ctx, w.run.Scope, w.args.asker(), w.args.permissions(w.service.Definition)...)
 }
 
 // keep keeps one batch, and says what came of it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -224,6 +225,9 @@ func messageTo(due Due, at time.Time, body []byte) Message {
 			header[name] = []string{text}
 		}
 	}
+	if trace := due.Event.Trace; trace != "" && header["Traceparent"] == nil {
+		header["Traceparent"] = []string{trace.Parent(newSpan())}
+	}
 	secrets := due.Endpoint.Secrets
 	if until := due.Endpoint.PreviousSecretUntil; len(secrets) > 1 && (until == nil || !at.Before(*until)) {
 		secrets = secrets[:1]
@@ -234,5 +238,8 @@ func messageTo(due Due, at time.Time, body []byte) Message {
 	header["Webhook-Signature"] = []string{Sign(id, at, body, secrets...)}
 	return Message{URL: due.Endpoint.URL, Header: header, Body: body}
 }
+
+// newSpan names a call within its trace.
+func newSpan() string { return fmt.Sprintf("%016x", max(rand.Uint64(), 1)) } //nolint:gosec // tells calls apart, guards nothing
 
 func (c *Courier) moment() time.Time { return c.now().UTC().Truncate(time.Microsecond) }

@@ -81,7 +81,7 @@ func (s *Service) SendTest(ctx context.Context, scope tenancy.Scope, endpoint te
 	}
 	return s.needs.Deliveries.SendTest(ctx, scope, endpoint, Event{
 		TenantID: scope.Tenant, ID: id, At: now, Type: TypeTest, Resource: "webhook_endpoint", ResourceID: endpoint, Version: 1,
-		RequestID: scope.RequestID, Data: data,
+		RequestID: scope.RequestID, Trace: scope.Trace, Data: data,
 	})
 }
 

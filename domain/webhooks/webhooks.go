@@ -181,7 +181,9 @@ type Event struct {
 	ResourceID tenancy.ID
 	Version    int64
 	RequestID  string
-	Data       []byte
+	// Trace is the trace that the request is part of which caused it.
+	Trace tenancy.Trace
+	Data  []byte
 }
 
 // The types of events that are the webhooks' own.

@@ -16,7 +16,7 @@ import (
 // tags are the fields of a line that are sent, as tags. A field that is not here is not sent.
 func tags() []string {
 	return []string{
-		"tenant", "user", "api_key_id", "request_id", "route", "method", "status", "outcome", // requests
+		"tenant", "user", "api_key_id", "request_id", "trace_id", "route", "method", "status", "outcome", // requests
 		"kind", "queue", "job", "attempt", "state", // jobs
 		"component", "duty", "round", "schedule", "part", // what runs by itself
 	}

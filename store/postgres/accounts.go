@@ -110,7 +110,7 @@ func (i *Identity) RequestVerification(ctx context.Context, scope tenancy.Scope)
 		if user.IsEmailVerified() {
 			return accounts.ErrEmailVerified()
 		}
-		return i.mail(ctx, tenancy.AsSystem(system, scope.RequestID), notices.EmailVerification{UserID: user.ID})
+		return i.mail(ctx, scope.AsSystem(system), notices.EmailVerification{UserID: user.ID})
 	})
 	return translate(err)
 }
@@ -179,7 +179,7 @@ func (i *Identity) replacePassword(ctx context.Context, scope tenancy.Scope, use
 	if err := tellAct(tx, scope, now, "user.password_changed", "user", user.ID, user.Version+1); err != nil {
 		return err
 	}
-	return i.mail(ctx, tenancy.AsSystem(tenancy.SystemTenant, scope.RequestID), notices.PasswordChanged{UserID: user.ID})
+	return i.mail(ctx, scope.AsSystem(tenancy.SystemTenant), notices.PasswordChanged{UserID: user.ID})
 }
 
 // mail enqueues a mail in the transaction of the context, as the system of the scope's tenant: the job is there once it

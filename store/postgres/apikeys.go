@@ -47,7 +47,7 @@ func (i *Identity) CreateKey(ctx context.Context, scope tenancy.Scope, key apike
 			audit.Change{Field: "name", To: key.Name}, audit.Change{Field: "scopes", To: key.Scopes}); err != nil {
 			return err
 		}
-		return i.mail(ctx, tenancy.AsSystem(scope.Tenant, scope.RequestID), notices.APIKeyCreated{KeyID: key.ID})
+		return i.mail(ctx, scope.AsSystem(scope.Tenant), notices.APIKeyCreated{KeyID: key.ID})
 	})
 	return translate(err)
 }
@@ -147,7 +147,7 @@ func (i *Identity) RotateKey(ctx context.Context, scope tenancy.Scope, id tenanc
 			audit.Change{Field: "rotated_from", To: id.String()}); err != nil {
 			return err
 		}
-		return i.mail(ctx, tenancy.AsSystem(scope.Tenant, scope.RequestID), notices.APIKeyCreated{KeyID: next.ID})
+		return i.mail(ctx, scope.AsSystem(scope.Tenant), notices.APIKeyCreated{KeyID: next.ID})
 	})
 	return next, translate(err)
 }

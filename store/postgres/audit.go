@@ -19,8 +19,8 @@ const insertAudit = `INSERT INTO audit_events
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
 // An event that no endpoint could want is published when it is written: it costs its readers nothing.
-const insertEvent = `INSERT INTO events (tenant_id, id, at, type, resource, resource_id, version, request_id, data, state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN EXISTS (SELECT FROM webhook_endpoints e
+const insertEvent = `INSERT INTO events (tenant_id, id, at, type, resource, resource_id, version, request_id, data, trace, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, ''), CASE WHEN EXISTS (SELECT FROM webhook_endpoints e
   WHERE e.tenant_id = $1 AND e.deleted_at IS NULL AND e.state <> 'disabled') THEN 'pending' ELSE 'published' END)`
 
 func tellAudit(tx *gorm.DB, scope tenancy.Scope, entry audit.Entry) error {
@@ -42,7 +42,7 @@ func tellAudit(tx *gorm.DB, scope tenancy.Scope, entry audit.Entry) error {
 func tellEvent(tx *gorm.DB, scope tenancy.Scope, event events.Event) error {
 	announce(tx)
 	return Defer(tx, insertEvent, scope.Tenant, event.ID, event.At, event.Type, event.Resource, event.ResourceID,
-		event.Version, scope.RequestID, string(event.Data))
+		event.Version, scope.RequestID, string(event.Data), string(scope.Trace))
 }
 
 // announce tells whoever waits for events that there are some, once they are committed.

@@ -23,8 +23,8 @@ SELECT $1, e.id::uuid, e.at::timestamptz, e.actor_kind, nullif(e.actor_id, '')::
 FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
   AS e (id, at, actor_kind, actor_id, request_id, action, resource, resource_id, version, changes)`
 
-	insertManyEvents = `INSERT INTO events (tenant_id, id, at, type, resource, resource_id, version, request_id, data, state)
-SELECT $1, n.id::uuid, n.at::timestamptz, n.type, n.resource, n.resource_id::uuid, n.version::bigint, $8, n.data::jsonb,
+	insertManyEvents = `INSERT INTO events (tenant_id, id, at, type, resource, resource_id, version, request_id, data, trace, state)
+SELECT $1, n.id::uuid, n.at::timestamptz, n.type, n.resource, n.resource_id::uuid, n.version::bigint, $8, n.data::jsonb, nullif($10, ''),
   CASE WHEN EXISTS (SELECT FROM webhook_endpoints e
     WHERE e.tenant_id = $1 AND e.deleted_at IS NULL AND e.state <> 'disabled') THEN 'pending' ELSE 'published' END
 FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $9::text[])
@@ -79,5 +79,5 @@ func tellMany(tx *gorm.DB, scope tenancy.Scope, records []resource.Record) error
 		column(func(r *resource.Record) string { return r.Event.ResourceID.String() }),
 		column(func(r *resource.Record) string { return strconv.FormatInt(r.Event.Version, 10) }),
 		scope.RequestID,
-		column(func(r *resource.Record) string { return string(r.Event.Data) }))
+		column(func(r *resource.Record) string { return string(r.Event.Data) }), string(scope.Trace))
 }

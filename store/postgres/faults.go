@@ -76,6 +76,9 @@ func fromServer(err error, pg *pgconn.PgError) error {
 	case "23502":
 		return invalid(err, pg.ColumnName, "required", "A value is required.")
 	case "23514":
+		if pg.ConstraintName == pg.TableName+"_check" { // about several columns, and named for none
+			return invalid(err, "", "invalid", "The values are not allowed together.")
+		}
 		return invalid(err, fieldOf(pg, "_check"), "invalid", "The value is not allowed.")
 	case "23P01":
 		return fault.New(fault.Conflict, resource+".overlaps", "It overlaps with another "+words(resource)+".").Because(err)

@@ -24,11 +24,11 @@ var _ files.Store = (*Files)(nil)
 func NewFiles(router Router) *Files { return &Files{router: router} }
 
 const fileColumns = "f.tenant_id, f.id, f.name, f.size, f.content_type, f.sha256, f.purpose, f.created_by, f.version, " +
-	"f.created_at, f.updated_at, f.deleted_at"
+	"f.created_at, f.updated_at, f.deleted_at, coalesce(f.permission, '')"
 
 func readFile(row scanner) (f files.File, err error) {
 	return f, row.Scan(&f.TenantID, &f.ID, &f.Name, &f.Size, &f.ContentType, &f.SHA256, &f.Purpose, &f.CreatedBy, &f.Version,
-		&f.CreatedAt, &f.UpdatedAt, &f.DeletedAt)
+		&f.CreatedAt, &f.UpdatedAt, &f.DeletedAt, &f.Permission)
 }
 
 // CreateFile saves a file and counts it. Those of one tenant that come at the same time take turns at the counter, for
@@ -46,9 +46,9 @@ func (s *Files) CreateFile(ctx context.Context, scope tenancy.Scope, f files.Fil
 			return files.ErrQuota(quota)
 		}
 		if err := Defer(tx, `insert into files
-			(tenant_id, id, name, size, content_type, sha256, purpose, created_by, version, created_at, updated_at)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, scope.Tenant, f.ID, f.Name, f.Size, f.ContentType, f.SHA256,
-			f.Purpose, f.CreatedBy, f.Version, f.CreatedAt, f.UpdatedAt); err != nil {
+			(tenant_id, id, name, size, content_type, sha256, purpose, created_by, version, created_at, updated_at, permission)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, nullif($12, ''))`, scope.Tenant, f.ID, f.Name, f.Size, f.ContentType, f.SHA256,
+			f.Purpose, f.CreatedBy, f.Version, f.CreatedAt, f.UpdatedAt, f.Permission); err != nil {
 			return err
 		}
 		return tellFile(tx, scope, f, "created", audit.Change{Field: "name", To: f.Name},

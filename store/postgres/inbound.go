@@ -93,13 +93,17 @@ func documents(source inbound.Source) (settings, secrets string, err error) {
 	return string(a), string(b), nil
 }
 
-// CreateSource saves a source and its token, in one round trip.
+// CreateSource saves a source and its token.
 func (s *Inbound) CreateSource(ctx context.Context, scope tenancy.Scope, source inbound.Source, tokenHash []byte) error {
 	settings, secrets, err := documents(source)
 	if err != nil {
 		return err
 	}
 	return s.managed(ctx, scope, func(_ context.Context, tx *gorm.DB) error {
+		allowed := allowance{table: "webhook_sources", most: inbound.MaxSources, tooMany: inbound.ErrTooMany}
+		if err := allowed.mayAdd(tx, scope.Tenant); err != nil {
+			return err
+		}
 		err := Defer(tx, `insert into webhook_sources
 			(tenant_id, id, name, provider, settings, filter, paused_at, token_sealed, secrets, version, created_at, updated_at)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,

@@ -72,7 +72,7 @@ func (i *Identity) CreateInvitation(ctx context.Context, scope tenancy.Scope, in
 			audit.Change{Field: "email", To: audit.Mask(inv.Email)}, audit.Change{Field: "role", To: inv.Role}); err != nil {
 			return err
 		}
-		return i.mail(ctx, tenancy.AsSystem(scope.Tenant, scope.RequestID), notices.Invitation{InvitationID: inv.ID})
+		return i.mail(ctx, scope.AsSystem(scope.Tenant), notices.Invitation{InvitationID: inv.ID})
 	})
 	return translate(err)
 }

@@ -26,6 +26,7 @@ var (
 	_ jobs.Queue   = (*Jobs)(nil)
 	_ jobs.Store   = (*Jobs)(nil)
 	_ jobs.Effects = (*Jobs)(nil)
+	_ jobs.Amender = (*Jobs)(nil)
 )
 
 // NewJobs returns the jobs of the tenants' databases. wake is told of a queue that got jobs, after they were committed
@@ -40,7 +41,7 @@ func NewJobs(router Router, wake func(queue string)) *Jobs {
 // liveColumns and endedColumns are a job as readJob reads it, from jobs j and from jobs_finished j.
 const (
 	jobColumns = "j.tenant_id, j.id, j.kind, j.queue, j.state, j.attempt, j.max_attempts, j.run_at, j.created_at, " +
-		"j.started_at, j.finished_at, j.worker, j.cancel_requested, j.request_id, j.args, j.progress, j.error, j.failures"
+		"j.started_at, j.finished_at, j.worker, j.cancel_requested, j.request_id, coalesce(j.trace, '') as trace, j.args, j.progress, j.error, j.failures"
 	liveColumns  = jobColumns + ", null::json as result"
 	endedColumns = jobColumns + ", j.result"
 )
@@ -49,7 +50,7 @@ func readJob(row scanner) (j jobs.Job, err error) {
 	var progress, failures []byte
 	err = row.Scan(
 		&j.Tenant, &j.ID, &j.Kind, &j.Queue, &j.State, &j.Attempt, &j.MaxAttempts, &j.RunAt, &j.CreatedAt,
-		&j.StartedAt, &j.FinishedAt, &j.Worker, &j.CancelRequested, &j.RequestID, (*[]byte)(&j.Args), &progress, &j.Error,
+		&j.StartedAt, &j.FinishedAt, &j.Worker, &j.CancelRequested, &j.RequestID, &j.Trace, (*[]byte)(&j.Args), &progress, &j.Error,
 		&failures, (*[]byte)(&j.Result))
 	if err != nil {
 		return j, err

@@ -136,26 +136,26 @@ func storableKey(key string) string {
 
 const (
 	insertJobColumns = `insert into jobs (tenant_id, id, kind, queue, state, lane, max_running, max_attempts, tries,
-		run_at, created_at, request_id, args, unique_key, key_until_start) `
+		run_at, created_at, request_id, args, trace, unique_key, key_until_start) `
 
 	insertJobValues = `$1::uuid, $2::uuid, $3::text, $4::text,
 		case when $8::timestamptz > now() then 'scheduled' else 'pending' end, $5::uuid, $6::smallint, $7::int, $7::int,
-		coalesce($8::timestamptz, now()), now(), $9::text, $10::json`
+		coalesce($8::timestamptz, now()), now(), $9::text, $10::json, nullif($11::text, '')`
 
 	insertJob = insertJobColumns + "values (" + insertJobValues + ", null, false)"
 
 	insertManyJobs = insertJobColumns + `
 		select $1::uuid, g.id, g.kind, g.queue, case when g.run_at > now() then 'scheduled' else 'pending' end, g.lane,
-		  g.max_running, g.max_attempts, g.max_attempts, coalesce(g.run_at, now()), now(), $9::text, g.args::json, null, false
+		  g.max_running, g.max_attempts, g.max_attempts, coalesce(g.run_at, now()), now(), $9::text, g.args::json, nullif($11::text, ''), null, false
 		from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::int[], $7::int[], $8::timestamptz[], $10::text[])
 		  as g (id, kind, queue, lane, max_running, max_attempts, run_at, args)`
 
 	// Who has the key is looked up in the same statement. It sees what was committed when it began: where the key was
 	// taken since, it answers nothing, and is sent again.
-	insertKeyedJob = "with made as (" + insertJobColumns + "values (" + insertJobValues + `, $11::text, $12::boolean)
+	insertKeyedJob = "with made as (" + insertJobColumns + "values (" + insertJobValues + `, $12::text, $13::boolean)
 		on conflict (tenant_id, kind, unique_key) where unique_key is not null do nothing returning id)
 		select id, false from made union all
-		select j.id, true from jobs j where j.tenant_id = $1 and j.kind = $3 and j.unique_key = $11 limit 1`
+		select j.id, true from jobs j where j.tenant_id = $1 and j.kind = $3 and j.unique_key = $12 limit 1`
 
 	// A key that stands is looked at only: the row would be locked until the transaction ends otherwise.
 	takeKey = `with taken as (
@@ -178,7 +178,7 @@ func (n newJob) values(scope tenancy.Scope) []any {
 	}
 	return []any{
 		scope.Tenant, n.id, n.kind.Name, n.kind.Queue, n.lane, n.kind.MaxRunning, n.kind.MaxAttempts, runAt,
-		storable(scope.RequestID, maxName), n.args,
+		storable(scope.RequestID, maxName), n.args, string(scope.Trace),
 	}
 }
 
@@ -213,7 +213,7 @@ func columnsOf(scope tenancy.Scope, rows []newJob) []any {
 		running[i], attempts[i], runAt[i] = r.kind.MaxRunning, r.kind.MaxAttempts, r.runAt
 	}
 	return []any{
-		scope.Tenant, ids, kinds, queues, lanes, running, attempts, runAt, storable(scope.RequestID, maxName), args,
+		scope.Tenant, ids, kinds, queues, lanes, running, attempts, runAt, storable(scope.RequestID, maxName), args, string(scope.Trace),
 	}
 }
 

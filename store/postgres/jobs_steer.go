@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"gorm.io/gorm"
@@ -13,7 +15,7 @@ import (
 
 // movedColumns are those that jobs and jobs_finished both have, but for state, finished_at and cancel_requested.
 const movedColumns = "tenant_id, id, kind, queue, attempt, max_attempts, run_at, created_at, started_at, worker, " +
-	"request_id, args, progress, error, failures"
+	"request_id, trace, args, progress, error, failures"
 
 // cancelWaiting moves a job that waits to the cancelled ones.
 const cancelWaiting = `with gone as (
@@ -47,6 +49,26 @@ func (s *Jobs) CancelJob(ctx context.Context, scope tenancy.Scope, id tenancy.ID
 			return job, err
 		}
 		return job, tellJob(tx, scope, now, "job.cancelled", job, audit.Change{Field: "state", From: from, To: job.State.Public()})
+	})
+}
+
+// AmendJob rewrites the arguments of a job that waits. Whoever claims it meanwhile waits for that.
+func (s *Jobs) AmendJob(
+	ctx context.Context, scope tenancy.Scope, id tenancy.ID, amend func(json.RawMessage) (json.RawMessage, error),
+) (jobs.Job, error) {
+	return s.steer(ctx, scope, func(ctx context.Context, db *DB) (jobs.Job, error) {
+		tx := db.Scoped(ctx, scope)
+		job, err := lockJob(tx, scope.Tenant, id)
+		if err != nil || !job.State.IsWaiting() {
+			return job, err
+		}
+		if job.Args, err = amend(job.Args); err != nil {
+			return job, err
+		}
+		if len(job.Args) > jobs.MaxArgs {
+			return job, fmt.Errorf("amend %s: the arguments take %d bytes; at most %d are kept", job.Kind, len(job.Args), jobs.MaxArgs)
+		}
+		return job, Defer(tx, "update jobs set args = $3::json where tenant_id = $1 and id = $2", scope.Tenant, id, storableJSON(job.Args))
 	})
 }
 

@@ -11,14 +11,19 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
 )
 
-// Transact runs fn in one transaction of the tenant's database, again where it lost a race.
+// Transact runs fn in one transaction of the tenant's database, again where it lost a race. Within another transaction it is
+// a part that can be undone by itself, at the cost of a round trip; the race is the other's then.
 func (s *Resources) Transact(ctx context.Context, scope tenancy.Scope, fn func(ctx context.Context) error) error {
 	db, err := s.router.For(ctx, scope.Tenant)
 	if err != nil {
 		return err
 	}
+	isPart := db.transactionOf(ctx) != nil
 	return translate(db.InTx(ctx, scope, func(ctx context.Context) error {
 		db.expectRaces(ctx)
+		if isPart {
+			return apart(db.Scoped(ctx, scope), func() error { return fn(ctx) })
+		}
 		return fn(ctx)
 	}))
 }

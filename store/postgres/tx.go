@@ -253,6 +253,30 @@ func DeferCreate(tx *gorm.DB, value any) error {
 	return Defer(tx, made.Statement.SQL.String(), made.Statement.Vars...)
 }
 
+// apart runs fn as a part of the transaction that is undone by itself where it fails: behind a savepoint. What fn deferred is
+// sent before it returns. What was deferred and not sent when fn failed is sent, and undone with the rest.
+func apart(tx *gorm.DB, fn func() error) error {
+	if err := Defer(tx, "savepoint part"); err != nil {
+		return err
+	}
+	err := fn()
+	if err == nil {
+		err = exec(tx, "release savepoint part")
+	}
+	if err == nil {
+		return nil
+	}
+	// A connection that is broken is the transaction's end, and says so.
+	undone := exec(tx, "rollback to savepoint part")
+	if undone == nil {
+		undone = Defer(tx, "release savepoint part") // which a rollback leaves: the name must be the outer part's again
+	}
+	if undone != nil {
+		return errors.Join(err, undone)
+	}
+	return err
+}
+
 // Lock waits for an advisory lock that the transaction holds until it ends.
 func Lock(tx *gorm.DB, key int64) error {
 	return exec(tx, "select pg_advisory_xact_lock($1)", key)

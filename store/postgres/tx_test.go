@@ -51,6 +51,26 @@ func TestInTx(t *testing.T) {
 		require.ErrorIs(t, err, assert.AnError)
 		assert.Zero(t, countMemos(t, s.App, scope))
 	})
+	t.Run("undoes a part that failed, and what was in it, and goes on", func(t *testing.T) {
+		t.Parallel()
+		scope := s.Tenant(t)
+		err := s.App.InTx(t.Context(), scope, func(ctx context.Context) error {
+			tx := s.App.Scoped(ctx, scope)
+			id := tenancy.NewID()
+			deferred := func(id tenancy.ID) error { return DeferCreate(tx, &memo{ID: id, Text: "x"}) }
+			require.NoError(t, apart(tx, func() error { return deferred(id) }), "one is kept")
+			require.ErrorIs(t, apart(tx, func() error {
+				require.NoError(t, apart(tx, func() error { return write(ctx, scope) }))
+				require.Error(t, apart(tx, func() error { return deferred(id) }), "the id is taken")
+				require.NoError(t, apart(tx, func() error { return write(ctx, scope) }))
+				return assert.AnError
+			}), assert.AnError)
+			require.ErrorIs(t, apart(tx, func() error { return errors.Join(deferred(tenancy.NewID()), assert.AnError) }), assert.AnError)
+			return apart(tx, func() error { return write(ctx, scope) })
+		})
+		require.NoError(t, err)
+		assert.EqualValues(t, 2, countMemos(t, s.App, scope))
+	})
 	t.Run("rolls back a panic and passes it on", func(t *testing.T) {
 		t.Parallel()
 		scope := s.Tenant(t)

@@ -18,10 +18,10 @@ import (
 // errLostDelivery ends a transaction whose job has ceased to be the delivery's: nothing of it is kept.
 var errLostDelivery = errors.New("postgres: another job makes the delivery's attempt")
 
-const eventColumns = "v.id, v.at, v.type, v.resource, v.resource_id, v.version, v.request_id, v.data"
+const eventColumns = "v.id, v.at, v.type, v.resource, v.resource_id, v.version, v.request_id, coalesce(v.trace, ''), v.data"
 
 func eventFields(v *webhooks.Event) []any {
-	return []any{&v.ID, &v.At, &v.Type, &v.Resource, &v.ResourceID, &v.Version, &v.RequestID, &v.Data}
+	return []any{&v.ID, &v.At, &v.Type, &v.Resource, &v.ResourceID, &v.Version, &v.RequestID, &v.Trace, &v.Data}
 }
 
 // FindDue returns a delivery that the job attempts, with its endpoint and its event.

@@ -181,9 +181,9 @@ func (s *Webhooks) SendTest(ctx context.Context, scope tenancy.Scope, endpoint t
 		if _, err := endpointRows().find(tx, scope.Tenant, endpoint, ""); err != nil {
 			return err
 		}
-		if err := Defer(tx, `insert into events (tenant_id, id, at, type, resource, resource_id, version, request_id, data, state)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'published')`, scope.Tenant, event.ID, event.At, event.Type, event.Resource,
-			event.ResourceID, event.Version, event.RequestID, string(event.Data)); err != nil {
+		if err := Defer(tx, `insert into events (tenant_id, id, at, type, resource, resource_id, version, request_id, data, trace, state)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, ''), 'published')`, scope.Tenant, event.ID, event.At, event.Type, event.Resource,
+			event.ResourceID, event.Version, event.RequestID, string(event.Data), string(event.Trace)); err != nil {
 			return err
 		}
 		d = webhooks.Delivery{

@@ -79,7 +79,11 @@ func (o *WebhookOutbox) FanOut(ctx context.Context, tenant tenancy.ID, limit int
 // keep makes deliveries and the jobs of those that go at once. A job carries the request that caused its event.
 func (o *WebhookOutbox) keep(ctx context.Context, tx *gorm.DB, scope tenancy.Scope, routes []webhooks.Route) error {
 	deliveries := make([]webhooks.Delivery, len(routes))
-	work, held := map[string][]jobs.New{}, map[tenancy.ID]bool{}
+	type cause struct {
+		request string
+		trace   tenancy.Trace
+	}
+	work, held := map[cause][]jobs.New{}, map[tenancy.ID]bool{}
 	for i, r := range routes {
 		d := webhooks.Delivery{
 			ID: tenancy.NewID(), EndpointID: r.Endpoint, EventID: r.Event.ID, EventType: r.Event.Type, State: webhooks.Held,
@@ -93,7 +97,8 @@ func (o *WebhookOutbox) keep(ctx context.Context, tx *gorm.DB, scope tenancy.Sco
 			if err != nil {
 				return err
 			}
-			work[r.Event.RequestID] = append(work[r.Event.RequestID], job)
+			of := cause{r.Event.RequestID, r.Event.Trace}
+			work[of] = append(work[of], job)
 			d.State, d.JobID, d.NextAttemptAt = webhooks.Pending, job.ID, &d.CreatedAt
 		}
 		deliveries[i] = d
@@ -108,8 +113,10 @@ func (o *WebhookOutbox) keep(ctx context.Context, tx *gorm.DB, scope tenancy.Sco
 	if err := insertDeliveries(tx, scope.Tenant, tenancy.ID{}, deliveries...); err != nil {
 		return err
 	}
-	for request, list := range work {
-		if _, err := o.queue.Enqueue(ctx, tenancy.AsSystem(scope.Tenant, request), list...); err != nil {
+	for of, list := range work {
+		because := tenancy.AsSystem(scope.Tenant, of.request)
+		because.Trace = of.trace
+		if _, err := o.queue.Enqueue(ctx, because, list...); err != nil {
 			return fmt.Errorf("enqueue the attempts of deliveries: %w", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -134,6 +135,14 @@ func TestConnectors(t *testing.T) {
 		b := o.must(t, http.StatusAccepted, http.MethodPost, path+"/sync", `{}`)
 		assert.Equal(t, a.text("job_id"), b.text("job_id"))
 		assert.Equal(t, true, b.at("existed"))
+		c := o.must(t, http.StatusAccepted, http.MethodPost, path+"/sync", `{"allow_deletions":true}`)
+		assert.Equal(t, a.text("job_id"), c.text("job_id"))
+		job := o.must(t, http.StatusOK, http.MethodGet, "/jobs/"+a.text("job_id"), nil)
+		assert.Equal(t, map[string]any{"connector_id": strings.TrimPrefix(path, "/connectors/"), "full": true, "allow_deletions": true},
+			job.at("args"), "the one that waits does all that was asked for")
+		s.Exec(t, "update jobs set state = 'running', args = json_build_object('connector_id', args->>'connector_id', 'full', true) where id = $1", a.text("job_id"))
+		o.refused(t, http.StatusConflict, "connector.syncing", http.MethodPost, path+"/sync", `{"allow_deletions":true}`)
+		assert.Equal(t, a.text("job_id"), o.must(t, http.StatusAccepted, http.MethodPost, path+"/sync", `{"full":true}`).text("job_id"))
 		o.must(t, http.StatusOK, http.MethodPatch, path, `{"paused":true}`)
 		o.refused(t, http.StatusConflict, "connector.paused", http.MethodPost, path+"/sync", `{}`)
 	})

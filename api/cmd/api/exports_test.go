@@ -38,6 +38,16 @@ func TestExports(t *testing.T) {
 		again := c.must(t, http.StatusAccepted, http.MethodPost, "/exports", `{"resource":"orders","format":"csv"}`)
 		assert.Equal(t, first.text("job_id"), again.text("job_id"))
 	})
+	t.Run("carry_the_trace_of_the_request", func(t *testing.T) {
+		t.Parallel()
+		const id = "0af7651916cd43dd8448eb211c80319c"
+		c := o.with("Traceparent", "00-"+id+"-b7ad6b7169203331-01")
+		job := c.must(t, http.StatusAccepted, http.MethodPost, "/exports", `{"resource":"orders","format":"csv"}`).text("job_id")
+		var kept string
+		require.NoError(t, s.Admin(t).QueryRow(t.Context(), "select trace from jobs where id = $1", job).Scan(&kept))
+		assert.Equal(t, id+"-01", kept)
+		assert.Contains(t, s.logs.String(), `"trace_id":"`+id+`"`)
+	})
 	t.Run("need_the_permission_to_read", func(t *testing.T) {
 		t.Parallel()
 		key := o.key(t, "customers:read", "jobs:read")

@@ -295,8 +295,33 @@ func TestLinks(t *testing.T) {
 	assert.Equal(t, 404, anybody.fetch(t, http.MethodGet, url).status, "nor one of a suspended tenant")
 	s.Exec(t, "update tenants set state = 'active' where id = $1", o.tenant)
 	assert.Equal(t, 200, anybody.fetch(t, http.MethodGet, url).status)
+	s.Exec(t, "delete from memberships where tenant_id = $1", o.tenant)
+	a := anybody.refused(t, 403, "file.link_revoked", http.MethodGet, "/files/download?token="+token, nil)
+	assert.NotContains(t, a.raw, "member", "what became of who made it is nobody's business")
 	s.advance(2 * time.Minute)
 	assert.Contains(t, anybody.fetch(t, http.MethodGet, url).raw, "file.link_expired")
+}
+
+// A file that was made of records takes the permission to read them, when it is read.
+func TestFilesOfRecords(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	o := s.signUp(t)
+	id := o.upload(t, "orders.csv", "number\n1\n").text("id")
+	s.Exec(t, "update files set permission = 'orders:read' where id = $1", id)
+	narrow, wide := o.key(t, "files:read", "customers:write"), o.key(t, "files:read", "orders:read")
+	for path, method := range map[string]string{"/content": http.MethodGet, "/link": http.MethodPost} {
+		a := narrow.refused(t, 403, "permission_denied", method, "/files/"+id+path, map[bool]any{true: `{}`}[method == http.MethodPost])
+		assert.Contains(t, a.text("detail"), "orders:read")
+	}
+	assert.Equal(t, 200, narrow.do(t, http.MethodGet, "/files/"+id, nil).status, "that it is there is no secret")
+	narrow.refused(t, 403, "permission_denied", http.MethodPost, "/imports", `{"resource":"customers","file_id":"`+id+`","mode":"create"}`)
+	assert.Equal(t, 200, wide.fetch(t, http.MethodGet, s.url+"/api/v1/files/"+id+"/content").status)
+	link := wide.must(t, 200, http.MethodPost, "/files/"+id+"/link", `{}`)
+	url := s.url + strings.TrimPrefix(link.text("url"), "http://localhost:8080")
+	assert.Equal(t, 200, s.anonymous().fetch(t, http.MethodGet, url).status)
+	s.Exec(t, "update api_keys set scopes = '{files:read}' where tenant_id = $1", o.tenant)
+	assert.Contains(t, s.anonymous().fetch(t, http.MethodGet, url).raw, "file.link_revoked")
 }
 
 func TestFileRoles(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +29,34 @@ func (o owner) source(tb testing.TB) answer {
 	tb.Helper()
 	return o.must(tb, http.StatusCreated, http.MethodPost, "/webhook-sources",
 		map[string]any{"name": "Hub", "provider": "github", "secrets": []string{hubSecret}})
+}
+
+func TestSources_are_at_most_fifty(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	o := s.signUp(t)
+	var last answer
+	for range inbound.MaxSources - 1 {
+		last = o.source(t)
+	}
+	// Of several who make the last one at a time, one does.
+	var made, refused atomic.Int64
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			a := o.do(t, http.MethodPost, "/webhook-sources", map[string]any{"name": "Hub", "provider": "github", "secrets": []string{hubSecret}})
+			switch {
+			case a.status == http.StatusCreated:
+				made.Add(1)
+			case a.status == http.StatusConflict && a.text("code") == "webhook_source.too_many":
+				refused.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	assert.Equal(t, []int64{1, 3}, []int64{made.Load(), refused.Load()})
+	o.must(t, http.StatusNoContent, http.MethodDelete, "/webhook-sources/"+last.text("id"), nil)
+	o.source(t)
 }
 
 // receive has the intake's receiver take a message in that is posted to a source's address.

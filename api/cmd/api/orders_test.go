@@ -266,3 +266,51 @@ func TestBulk(t *testing.T) {
 		key.refused(t, 413, "body_too_large", http.MethodPost, "/customers/bulk", `{"mode":"create","items":[{"name":"`+strings.Repeat("x", 8<<20)+`"}]}`)
 	})
 }
+
+// A rule that only the database knows fails the item that breaks it, and no other.
+func TestBulk_with_rules_of_the_database(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	o := s.signUp(t)
+	s.Exec(t, "alter table customers add constraint customers_name_check check (name <> 'Mallory')")
+	s.Exec(t, "alter table customers add constraint customers_mail_of_vips_check check (code is null or email is not null)")
+	s.Exec(t, "alter table orders add constraint orders_note_check check (note <> 'never')")
+	items := `[{"name":"Ada"},{"name":"Mallory"},{"name":"Grace","code":"G"},{"name":"Eve","email":"x"},{"name":"Joan"}]`
+	count := func(want int) {
+		t.Helper()
+		assert.Len(t, o.must(t, 200, http.MethodGet, "/customers", nil).at("data"), want)
+	}
+	for i, c := range []*client{o.client, o.with("Idempotency-Key", "bulk-with-rules")} {
+		a := c.must(t, 207, http.MethodPost, "/customers/bulk", `{"mode":"create","items":`+items+`}`)
+		for n, want := range []string{"", "/name", "", "/email", ""} {
+			assert.InDelta(t, map[bool]int{true: 422, false: 201}[n >= 1 && n <= 3], a.at("results", n, "status"), 0, n)
+			assert.Equal(t, want, a.text("results", n, "error", "errors", 0, "pointer"), n)
+		}
+		assert.Contains(t, a.text("results", 2, "error", "errors", 0, "detail"), "mail_of_vips")
+		count(2 * (i + 1))
+	}
+	again := o.with("Idempotency-Key", "bulk-with-rules").must(t, 207, http.MethodPost, "/customers/bulk", `{"mode":"create","items":`+items+`}`)
+	assert.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
+	count(4)
+	a := o.refused(t, 422, "bulk_refused", http.MethodPost, "/customers/bulk", `{"mode":"create","atomic":true,"items":`+strings.Replace(items, `,{"name":"Eve","email":"x"}`, "", 1)+`}`)
+	assert.Equal(t, []string{"/items/1/name", "/items/2"}, a.pointers())
+	count(4)
+
+	customer := o.must(t, 200, http.MethodGet, "/customers", nil).text("data", 0, "id")
+	order := func(note string) string {
+		return `{"customer_id":"` + customer + `","currency":"EUR","note":"` + note + `","lines":[{"sku":"A","quantity":1,"unit_price_cents":1}]}`
+	}
+	b := o.with("Idempotency-Key", "orders-with-rules").must(t, 207, http.MethodPost, "/orders/bulk",
+		`{"mode":"create","items":[`+order("a")+`,`+order("never")+`,`+order("b")+`]}`)
+	assert.Equal(t, "/note", b.text("results", 1, "error", "errors", 0, "pointer"))
+	first, second := b.text("results", 0, "data", "number"), b.text("results", 2, "data", "number")
+	require.NotEmpty(t, first)
+	var n, m int
+	_, err := fmt.Sscanf(first[strings.LastIndexFunc(first, func(r rune) bool { return r < '0' || r > '9' })+1:], "%d", &n)
+	require.NoError(t, err)
+	_, err = fmt.Sscanf(second[strings.LastIndexFunc(second, func(r rune) bool { return r < '0' || r > '9' })+1:], "%d", &m)
+	require.NoError(t, err)
+	assert.Equal(t, n+1, m, "one that is refused takes no number")
+	update := o.must(t, 207, http.MethodPost, "/customers/bulk", `{"mode":"update","items":[{"id":"`+customer+`","name":"Mallory"}]}`)
+	assert.Equal(t, "/name", update.text("results", 0, "error", "errors", 0, "pointer"))
+}

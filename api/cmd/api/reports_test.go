@@ -11,10 +11,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/groundwork-saas/groundwork/domain/access"
+	"github.com/groundwork-saas/groundwork/domain/catalog"
 	"github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/reports"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
-	"github.com/groundwork-saas/groundwork/platform/validate"
 	"github.com/groundwork-saas/groundwork/store/postgres"
 )
 
@@ -25,7 +27,9 @@ const aDay = "2026-03-29"
 func (o owner) reportOf(tb testing.TB, day string) reports.Result {
 	tb.Helper()
 	router := o.stack.base.Router
-	reported, err := newReports(o.stack.base, postgres.NewIdentity(o.stack.base.DB), postgres.NewJobs(router, nil), validate.New())
+	directory := postgres.NewIdentity(o.stack.base.DB)
+	reported, err := newReports(o.stack.base, directory, postgres.NewJobs(router, nil),
+		access.NewRights(directory, members.NewRoles(catalog.Permissions()), o.stack.now))
 	require.NoError(tb, err)
 	parsed, err := reports.ParseDay(day)
 	require.NoError(tb, err)

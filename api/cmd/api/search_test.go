@@ -69,8 +69,9 @@ func TestSearch(t *testing.T) {
 		key.refused(t, http.StatusBadRequest, "invalid_cursor", http.MethodGet, "/customers?"+other+"cursor="+cursor, nil)
 	}
 
+	key.must(t, http.StatusOK, http.MethodGet, "/customers?q="+url.QueryEscape(strings.Repeat("é", 500)), nil)
 	for _, query := range []string{
-		"q=", "q=%20", "q=%00", "q=%ff", "q=" + strings.Repeat("word+", 10_000), "q=" + strings.Repeat("w+", 21), "q=" + strings.Repeat("'", 501),
+		"q=" + url.QueryEscape(strings.Repeat("é", 501)), "q=", "q=%20", "q=%00", "q=%ff", "q=" + strings.Repeat("word+", 10_000), "q=" + strings.Repeat("w+", 21), "q=" + strings.Repeat("'", 501),
 		"q=a&q=b",
 	} {
 		a := key.refused(t, http.StatusBadRequest, "invalid_query", http.MethodGet, "/customers?"+query, nil)

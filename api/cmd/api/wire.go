@@ -8,6 +8,7 @@ import (
 
 	"github.com/groundwork-saas/groundwork/api/internal/httpapi"
 	"github.com/groundwork-saas/groundwork/api/internal/identity"
+	"github.com/groundwork-saas/groundwork/domain/access"
 	"github.com/groundwork-saas/groundwork/domain/accounts"
 	"github.com/groundwork-saas/groundwork/domain/apikeys"
 	"github.com/groundwork-saas/groundwork/domain/audit"
@@ -89,6 +90,7 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 	store := postgres.NewIdentity(base.DB).WithQueue(queue)
 	hasher := identity.Passwords{Hasher: passwords.New(passwords.Config{})}
 	roles := members.NewRoles(catalog.Permissions())
+	rights := access.NewRights(store, roles, now)
 	apiKeys := apikeys.NewService(apikeys.Needs{
 		Store: store, Secrets: identity.Secrets(), Roles: roles, Validate: validator, Now: now,
 	})
@@ -106,14 +108,15 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 		return nil, err
 	}
 	kept := files.NewService(files.Needs{
-		Store: postgres.NewFiles(base.Router), Contents: contents, Sniff: mediatype.Of, Sealer: base.Sealer, Now: now,
+		Store: postgres.NewFiles(base.Router), Contents: contents, Sniff: mediatype.Of, Sealer: base.Sealer,
+		Rights: rights, Now: now,
 	}, files.Config{MaxBytes: int64(cfg.FilesMaxBytes), QuotaBytes: int64(cfg.FilesQuotaBytes), Types: cfg.FilesTypes})
 
 	proxies := make([]string, len(cfg.TrustedProxies))
 	for i, prefix := range cfg.TrustedProxies {
 		proxies[i] = prefix.String()
 	}
-	reported, err := newReports(base, store, queue, validator)
+	reported, err := newReports(base, store, queue, rights)
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +140,8 @@ func wire(ctx context.Context, cfg settings, base *backend.Process, limiting red
 			Types: append(catalog.EventTypes(), webhooks.TypeDisabled),
 		}),
 		Connectors: connectors.NewService(connectors.Needs{
-			Store: postgres.NewConnectors(base.Router), Queue: queue, Sealer: base.Sealer, Resources: definitions, Validate: validator, Now: now,
-			Kinds: []connectors.Kind{rest.New(fetcher, now)},
+			Store: postgres.NewConnectors(base.Router), Queue: queue, Waiting: queue, Sealer: base.Sealer, Resources: definitions,
+			Validate: validator, Now: now, Kinds: []connectors.Kind{rest.New(fetcher, now)},
 		}),
 		Inbound: httpapi.Inbound{
 			Sources: inbound.NewSources(inbound.SourceNeeds{

@@ -202,7 +202,7 @@ func (h authHandler) accept(c *Call) error {
 		if err != nil {
 			return err
 		}
-		scope.RequestID = c.RequestID()
+		scope.RequestID, scope.Trace = c.RequestID(), c.Scope.Trace
 		signedIn = &scope
 	}
 	grant, err := h.Sessions.Accept(c.Context(), c.client(), signedIn, in)

@@ -12,7 +12,7 @@ import (
 // syncStarted is a sync that a job makes.
 type syncStarted struct {
 	JobID   tenancy.ID `json:"job_id" doc:"The job at /jobs/{id}, which tells how far it is and what came of it."`
-	Existed bool       `json:"existed" doc:"Whether a sync waited or ran already: it is that one, as it was asked for."`
+	Existed bool       `json:"existed" doc:"Whether a sync waited or ran already: it is that one, and does what is asked for now as well."`
 }
 
 func connectorRoutes(service *connectors.Service) []Route {

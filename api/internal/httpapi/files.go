@@ -55,7 +55,7 @@ func fileRoutes(service *files.Service, publicURL string) []Route {
 		},
 		{
 			Method: http.MethodGet, Path: contents, Access: Tenant, Permission: members.FilesRead, Status: http.StatusOK,
-			Summary: "Download a file", Binary: true, Handle: withID(service.Find, h.send),
+			Summary: "Download a file", Binary: true, Handle: withID(service.FindToRead, h.send),
 		},
 		{
 			Method: http.MethodGet, Path: root + "/download", Access: Public, Status: http.StatusOK, Params: []string{"token"},

@@ -42,7 +42,7 @@ func (a *API) authenticate(c *Call, token string) error {
 	if err != nil {
 		return err
 	}
-	scope.RequestID = c.Scope.RequestID
+	scope.RequestID, scope.Trace = c.Scope.RequestID, c.Scope.Trace
 	c.Scope, c.token = scope, token
 	c.gin.Set(tenantKey, scope.Tenant.String())
 	if scope.Actor.Kind == tenancy.User {

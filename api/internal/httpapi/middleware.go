@@ -15,6 +15,7 @@ import (
 // What travels in gin's context.
 const (
 	requestIDKey = "request_id"
+	traceKey     = "trace"
 	tenantKey    = "tenant"
 	userKey      = "user"
 	apiKeyKey    = "api_key_id"
@@ -22,6 +23,12 @@ const (
 )
 
 func requestID(g *gin.Context) string { return g.GetString(requestIDKey) }
+
+// traceOf is the trace that the request is part of.
+func traceOf(g *gin.Context) tenancy.Trace {
+	trace, _ := g.Value(traceKey).(tenancy.Trace)
+	return trace
+}
 
 // observe names the request, answers panics, and tells the log and the metrics of it when it is done: one line each.
 func (a *API) observe(g *gin.Context) {
@@ -31,6 +38,8 @@ func (a *API) observe(g *gin.Context) {
 		id = tenancy.NewID().String()
 	}
 	g.Set(requestIDKey, id)
+	trace := tenancy.ParseTrace(g.GetHeader("Traceparent"))
+	g.Set(traceKey, trace)
 	g.Writer.Header().Set("X-Request-Id", id)
 	ctx, statements := a.deps.CountStatements(g.Request.Context())
 	g.Request = g.Request.WithContext(ctx)
@@ -51,6 +60,9 @@ func (a *API) observe(g *gin.Context) {
 		fields := logrus.Fields{
 			"request_id": id, "method": g.Request.Method, "route": route, "status": status,
 			"duration_ms": float64(took.Microseconds()) / 1000, "statements": sent, "bytes": max(g.Writer.Size(), 0),
+		}
+		if trace != "" {
+			fields["trace_id"] = trace.ID()
 		}
 		if tenant := g.GetString(tenantKey); tenant != "" {
 			a.deps.Tenants.Count(tenant)
@@ -119,7 +131,7 @@ func (a *API) cors(g *gin.Context) {
 				"Content-Disposition, Content-Range, Accept-Ranges")
 		if preflight {
 			h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, PUT, DELETE")
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id, Range, If-Range")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id, Traceparent, Range, If-Range")
 			h.Set("Access-Control-Max-Age", "600")
 		}
 	}

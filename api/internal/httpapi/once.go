@@ -47,7 +47,7 @@ func (a *API) onceFor(c *Call, key, content string, act func() error) (replayed 
 	scope := c.Scope
 	principal := string(scope.Actor.Kind) + scope.Actor.ID.String()
 	if c.Route.Access == Public {
-		scope, principal = tenancy.AsSystem(tenancy.SystemTenant, c.RequestID()), "anonymous"
+		scope, principal = c.Scope.AsSystem(tenancy.SystemTenant), "anonymous"
 	}
 	request := idempotency.Request{
 		Digest:  digest(principal, c.gin.Request.Method, c.gin.Request.URL.Path, key),

@@ -203,7 +203,7 @@ func (a *API) Handler() (http.Handler, error) {
 // serve takes a request through the guard, the idempotency and the handler, and writes what came of it.
 func (a *API) serve(route *Route) gin.HandlerFunc {
 	return func(g *gin.Context) {
-		c := &Call{Route: route, gin: g, cursors: a.cursors, Scope: tenancy.Scope{RequestID: requestID(g)}}
+		c := &Call{Route: route, gin: g, cursors: a.cursors, Scope: tenancy.Scope{RequestID: requestID(g), Trace: traceOf(g)}}
 		var ctx context.Context
 		var cancel context.CancelFunc
 		if route.streams() {

@@ -98,7 +98,7 @@ func (b *builder) queryParameter(name string, r Route) *Parameter {
 	case "q":
 		return &Parameter{
 			Name: "q", In: "query", Description: "Words to look for in the record's texts; the last one may be the beginning of a word.",
-			Schema: &Schema{Type: Types{"string"}, MaxLength: new(int64(maxValueLength))},
+			Schema: &Schema{Type: Types{"string"}, MaxLength: new(int64(resource.MaxSearch))},
 		}
 	}
 	p := &Parameter{Name: name, In: "query"}

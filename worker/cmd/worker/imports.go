@@ -11,7 +11,9 @@ import (
 
 // imports is what brings records of every resource in from files.
 func (p *process) imports(kept *files.Service) *transfers.Imports {
-	return transfers.NewImports(transfers.ImportNeeds{Resources: p.resources(), Files: kept, Store: postgres.NewImports(p.base.Router)})
+	return transfers.NewImports(transfers.ImportNeeds{
+		Resources: p.resources(), Files: kept, Store: postgres.NewImports(p.base.Router), Rights: p.rights(),
+	})
 }
 
 // resources are the services of every resource.

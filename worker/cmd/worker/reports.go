@@ -20,7 +20,7 @@ func newReports(p *process, queue *postgres.Jobs) (*reports.Service, error) {
 	store := postgres.NewReports(p.base.Router)
 	return reports.NewService(reports.Needs{
 		Kinds: reports.Kinds(postgres.NewSales(p.reading)), Store: store, Schedules: store, Directory: postgres.NewIdentity(p.base.DB),
-		Queue: queue, Printer: printer.Printer{}, Validate: validate.New(), Now: p.now,
+		Queue: queue, Printer: printer.Printer{}, Rights: p.rights(), Validate: validate.New(), Now: p.now,
 	})
 }
 

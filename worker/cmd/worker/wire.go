@@ -8,10 +8,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/groundwork-saas/groundwork/domain/access"
 	"github.com/groundwork-saas/groundwork/domain/backfills"
 	"github.com/groundwork-saas/groundwork/domain/catalog"
 	"github.com/groundwork-saas/groundwork/domain/files"
 	domainjobs "github.com/groundwork-saas/groundwork/domain/jobs"
+	"github.com/groundwork-saas/groundwork/domain/members"
 	"github.com/groundwork-saas/groundwork/domain/transfers"
 	"github.com/groundwork-saas/groundwork/domain/webhooks"
 	"github.com/groundwork-saas/groundwork/platform/mediatype"
@@ -86,7 +88,8 @@ func (p *process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 		return nil, err
 	}
 	needs.Exports = transfers.NewExporter(transfers.ExporterNeeds{
-		Definitions: catalog.All(), Store: postgres.NewExports(p.base.Router), Files: kept, Tell: jobs.MailExport(e.Tenants), Now: p.now,
+		Definitions: catalog.All(), Store: postgres.NewExports(p.base.Router), Files: kept, Rights: p.rights(), Tell: jobs.MailExport(e.Tenants),
+		Now: p.now,
 	})
 	rows, err := postgres.NewBackfills(p.base.DB, postgres.ProductBackfills())
 	if err != nil {
@@ -94,6 +97,11 @@ func (p *process) handlers(e *engine.Engine) ([]domainjobs.Handler, error) {
 	}
 	needs.Backfills, needs.Now = backfills.NewService(rows, e.Tenants, p.now), p.now
 	return jobs.Handlers(needs), nil
+}
+
+// rights says what those may do now who asked for something earlier.
+func (p *process) rights() *access.Rights {
+	return access.NewRights(postgres.NewIdentity(p.base.DB), members.NewRoles(catalog.Permissions()), p.now)
 }
 
 // fileService is what jobs read files by, and keep those that they make.

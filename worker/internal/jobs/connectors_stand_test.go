@@ -64,7 +64,8 @@ func newConnectorStand(t *testing.T) *connectorStand {
 	app, workers := postgres.Shared{DB: s.DB}, postgres.Shared{DB: worker}
 	s.queue = postgres.NewJobs(app, nil)
 	s.service = connectors.NewService(connectors.Needs{
-		Store: postgres.NewConnectors(app), Queue: s.queue, Sealer: s.sealer, Kinds: kinds, Resources: catalog.All(), Validate: validate.New(), Now: s.now,
+		Store: postgres.NewConnectors(app), Queue: s.queue, Waiting: s.queue, Sealer: s.sealer, Kinds: kinds, Resources: catalog.All(),
+		Validate: validate.New(), Now: s.now,
 	})
 	var services []*resource.Service
 	for _, d := range catalog.All() {

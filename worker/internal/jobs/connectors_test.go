@@ -232,6 +232,25 @@ func TestConnector_deletes_only_what_is_surely_gone(t *testing.T) {
 	assert.Equal(t, "29", s.text(t, "select count(*)::text from audit_events where action = 'customer.deleted'"))
 }
 
+// A sync that was asked for without allow_deletions, and fails on its way, goes on as it is asked for meanwhile.
+func TestConnector_does_what_is_asked_for_while_it_waits(t *testing.T) {
+	t.Parallel()
+	s, source := newConnectorStand(t), newCRM(t, 30)
+	c := s.connector(t, source.URL+"/none", func(in *connectors.Input) { in.DeleteMissing = true })
+	s.sync(t, c.ID, connectors.SyncInput{})
+	source.will(func() { source.contacts = source.contacts[:1] })
+
+	run := s.ask(t, c.ID, connectors.SyncInput{})
+	require.NoError(t, s.handler.Run(t.Context(), run), "and its end is lost")
+	assert.Equal(t, "30", s.text(t, "select count(*)::text from customers where deleted_at is null"))
+	again := s.ask(t, c.ID, connectors.SyncInput{AllowDeletions: true})
+	require.Equal(t, run.Job.ID, again.Job.ID)
+	require.NoError(t, s.handler.Run(t.Context(), again))
+	assert.Equal(t, "1", s.text(t, "select count(*)::text from customers where deleted_at is null"))
+	require.NoError(t, s.handler.Run(t.Context(), s.ask(t, c.ID, connectors.SyncInput{})), "it begins again no more")
+	assert.Equal(t, connectors.Counts{Rows: 1, Unchanged: 1, Deleted: 29}, s.find(t, c.ID).Health.LastResult.Counts)
+}
+
 // TestConnector_tells_what_is_wrong_at_the_source has a server that does what servers do.
 func TestConnector_tells_what_is_wrong_at_the_source(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,8 @@ func TestExport_imports_again_unchanged(t *testing.T) {
 				select $1, uuid7_floor(now() - make_interval(secs => row_number() over ())), 1, now(), now(), id, '-' || code, 'EUR', 'placed', '1996-07-04T01:02:03.000004Z', E'=a\nb', 1500,
 				'[{"sku":"+A","description":"","quantity":3,"unit_price_cents":500,"discount_bp":0,"total_cents":1500}]'::jsonb, '{}', '{}' from customers where tenant_id = $1`, tenant)
 			made := handlers.MakeExport(transfers.NewExporter(transfers.ExporterNeeds{
-				Definitions: catalog.All(), Store: postgres.NewExports(postgres.Shared{DB: s.worker}), Files: s.files, Now: time.Now,
+				Definitions: catalog.All(), Store: postgres.NewExports(postgres.Shared{DB: s.worker}), Files: s.files,
+				Rights: rightsOf(s.worker), Now: time.Now,
 			}))
 			asks := transfers.NewExports(catalog.All(), s.queue)
 			out := func(name string) tenancy.ID {

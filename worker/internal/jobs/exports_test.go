@@ -38,6 +38,7 @@ type exporting struct {
 	store  *postgres.Exports
 	files  *files.Service
 	effect *postgres.Jobs
+	worker *postgres.DB
 	folder string
 	email  string
 	scope  tenancy.Scope
@@ -53,6 +54,7 @@ func newExporting(t *testing.T, n int) *exporting {
 		require.NoError(t, worker.Register(d.New()))
 	}
 	router := postgres.Shared{DB: worker}
+	x.worker = worker
 	x.effect, x.store = postgres.NewJobs(router, nil), postgres.NewExports(router)
 	contents, err := blobs.Open(config.Files{FilesStore: "folder", FilesDir: x.folder})
 	require.NoError(t, err)
@@ -69,7 +71,8 @@ func newExporting(t *testing.T, n int) *exporting {
 // exporter makes exports with what change makes of the usual needs.
 func (x *exporting) exporter(change ...func(*transfers.ExporterNeeds)) jobs.Handler {
 	needs := transfers.ExporterNeeds{
-		Definitions: catalog.All(), Store: x.store, Files: x.files, Tell: workerjobs.MailExport(x.effect), Now: time.Now,
+		Definitions: catalog.All(), Store: x.store, Files: x.files, Rights: rightsOf(x.worker),
+		Tell: workerjobs.MailExport(x.effect), Now: time.Now,
 	}
 	for _, c := range change {
 		c(&needs)
@@ -187,13 +190,7 @@ func TestExport(t *testing.T) {
 		x := newExporting(t, 1)
 		x.Exec(t, "delete from jobs")
 		in := transfers.ExportInput{Resource: "customers", Format: transfers.JSONL}
-		asKey := x.attempt(x.ask(t, x.scope, in))
-		var e transfers.Export
-		require.NoError(t, json.Unmarshal(asKey.Job.Args, &e))
-		e.AskedAs = tenancy.APIKey
-		args, err := json.Marshal(e)
-		require.NoError(t, err)
-		asKey.Job.Args = args
+		asKey := x.attempt(x.ask(t, x.key(t, "customers:read"), in))
 		require.NoError(t, x.exporter().Run(t.Context(), asKey))
 		assert.Empty(t, x.pending(t, x.scope.Tenant))
 

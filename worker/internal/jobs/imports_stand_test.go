@@ -61,7 +61,7 @@ func newImportStand(t *testing.T) *importStand {
 		}
 		queue := postgres.NewJobs(app, nil)
 		return transfers.NewImports(transfers.ImportNeeds{
-			Resources: services, Files: kept, Store: postgres.NewImports(app), Queue: queue, Jobs: queue,
+			Resources: services, Files: kept, Store: postgres.NewImports(app), Rights: rightsOf(db), Queue: queue, Jobs: queue,
 		}), kept, queue
 	}
 	s.asks, s.files, s.queue = imports(s.DB)

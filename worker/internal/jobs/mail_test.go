@@ -109,7 +109,8 @@ func newOffice(tb testing.TB) *office {
 	tables := postgres.NewReports(postgres.Shared{DB: worker})
 	o.reporting = reports.Needs{
 		Kinds: reports.Kinds(postgres.NewSales(postgres.Shared{DB: worker})), Store: tables, Schedules: tables,
-		Directory: postgres.NewIdentity(worker), Queue: o.queue, Printer: printer.Printer{}, Validate: check, Now: now,
+		Directory: postgres.NewIdentity(worker), Queue: o.queue, Printer: printer.Printer{}, Rights: rightsOf(worker),
+		Validate: check, Now: now,
 	}
 	reported, err := reports.NewService(o.reporting)
 	require.NoError(tb, err)

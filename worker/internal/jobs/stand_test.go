@@ -164,7 +164,7 @@ type aJob struct {
 // due are the jobs whose time has come by the stand's clock.
 func (s *stand) due(t *testing.T) []aJob {
 	t.Helper()
-	rows, err := s.Admin(t).Query(t.Context(), `select tenant_id::text, id::text, kind, args::text, max_attempts, lane::text, request_id
+	rows, err := s.Admin(t).Query(t.Context(), `select tenant_id::text, id::text, kind, args::text, max_attempts, lane::text, request_id, coalesce(trace, '')
 		from jobs where run_at <= $1 order by run_at, id`, s.now())
 	require.NoError(t, err)
 	defer rows.Close()
@@ -172,7 +172,7 @@ func (s *stand) due(t *testing.T) []aJob {
 	for rows.Next() {
 		var j aJob
 		var tenant, id, args string
-		require.NoError(t, rows.Scan(&tenant, &id, &j.job.Kind, &args, &j.job.MaxAttempts, &j.lane, &j.job.RequestID))
+		require.NoError(t, rows.Scan(&tenant, &id, &j.job.Kind, &args, &j.job.MaxAttempts, &j.lane, &j.job.RequestID, &j.job.Trace))
 		j.job.Tenant, j.job.ID, j.job.Args = tenancy.MustParseID(tenant), tenancy.MustParseID(id), json.RawMessage(args)
 		list = append(list, j)
 	}

@@ -65,6 +65,38 @@ func TestDelivery(t *testing.T) {
 		assert.Nil(t, attempts[0].Error)
 		assert.NotNil(t, s.find(t, e.ID).Health.LastSuccessAt)
 	})
+	t.Run("is_part_of_the_trace_of_the_request", func(t *testing.T) {
+		t.Parallel()
+		s, r := newStand(t), newReceiver(t, status(http.StatusInternalServerError))
+		s.endpoint(t, r.URL)
+		s.customer(t, "nobody's")
+		s.settle(t)
+		require.Len(t, r.got(), 1)
+		assert.Empty(t, r.got()[0].header.Get("Traceparent"), "where there is no trace, none is made up")
+		const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+		s.scope.Trace = tenancy.ParseTrace("00-" + id + "-00f067aa0ba902b7-01")
+		s.customer(t, "traced")
+		s.fanOut(t)
+		var jobs []aJob
+		for _, j := range s.due(t) {
+			if j.job.Trace != "" {
+				jobs = append(jobs, j)
+			}
+		}
+		require.Len(t, jobs, 1)
+		assert.Equal(t, id, jobs[0].job.Trace.ID())
+		require.NoError(t, s.run(t, t.Context(), jobs[0]))
+		s.advance(time.Minute)
+		s.settle(t)
+		spans := map[string]bool{}
+		for _, c := range r.got() {
+			if parent := c.header.Get("Traceparent"); parent != "" {
+				assert.Regexp(t, "^00-"+id+"-[0-9a-f]{16}-01$", parent)
+				spans[parent] = true
+			}
+		}
+		assert.GreaterOrEqual(t, len(spans), 2, "each attempt is a call of its own")
+	})
 	t.Run("only_of_what_was_asked_for", func(t *testing.T) {
 		t.Parallel()
 		s := newStand(t)

@@ -108,7 +108,7 @@ func (r *Runner) run(ctx context.Context, a *attempt, handler jobs.Handler) {
 	defer stop()
 
 	run := &jobs.Run{
-		Job: a.job, Scope: tenancy.AsSystem(a.job.Tenant, a.job.RequestID), Effects: r.config.Effects,
+		Job: a.job, Scope: a.scope(), Effects: r.config.Effects,
 		Report: func(said jobs.Progress) { r.progress.note(a.Attempt, said) },
 	}
 	done := report{took: func() time.Duration { return r.config.Now().Sub(started) }}
@@ -284,10 +284,21 @@ func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // fields say which attempt a line is about.
 func (a *attempt) fields() logrus.Fields {
-	return logrus.Fields{
+	fields := logrus.Fields{
 		"kind": a.job.Kind, "queue": a.queue, "job": a.ID.String(), "tenant": a.Tenant.String(),
 		"request_id": a.job.RequestID, "attempt": a.Number,
 	}
+	if trace := a.job.Trace.ID(); trace != "" {
+		fields["trace_id"] = trace
+	}
+	return fields
+}
+
+// scope is the system's, because of the request that caused the job.
+func (a *attempt) scope() tenancy.Scope {
+	scope := tenancy.AsSystem(a.job.Tenant, a.job.RequestID)
+	scope.Trace = a.job.Trace
+	return scope
 }
 
 func refFields(queue string, ref jobs.Ref) logrus.Fields {
