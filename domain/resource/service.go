@@ -34,8 +34,8 @@ type Store interface {
 	// the transaction lost against another one: by a deadlock, or because a value was taken, or a record removed, that
 	// fn had looked at.
 	Transact(ctx context.Context, scope tenancy.Scope, fn func(ctx context.Context) error) error
-	// FindRecords returns the records that have one of the values in the field, in one statement; none for no values. A
-	// value may stand twice.
+	// FindRecords returns the records that have one of the values in the field, which is the id or unique, in one statement;
+	// none for no values. A value may stand twice.
 	FindRecords(ctx context.Context, scope tenancy.Scope, d *Definition, f *Field, values []any, how Finding) ([]Entity, error)
 	// WriteRecords writes new and changed records and what is told of them, in one round trip. It is an Invalid fault
 	// where a record comes to refer to one that is not there, or deleted.

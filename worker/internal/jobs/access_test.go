@@ -106,7 +106,7 @@ func TestImport_ends_with_the_right_of_who_asked(t *testing.T) {
 		require.ErrorContains(t, err, "permission customers:write")
 		assert.Equal(t, jobs.Dead, stateOf(err))
 		kept := s.texts(t, "select count(*)::text from customers")
-		want := map[bool]string{false: "500", true: "0"}[atomic]
+		want := map[bool]string{false: "1000", true: "0"}[atomic]
 		assert.Equal(t, []string{want}, kept)
 		assert.Len(t, s.texts(t, "select changes::text from audit_events where action = 'job.refused'"), 1)
 	}
