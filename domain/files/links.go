@@ -36,8 +36,8 @@ const (
 )
 
 // Link makes a token that reads a live file without a credential, until it expires. Whoever holds it may, so that it is
-// a secret; it is worth nothing once the file is deleted, the tenant suspended, or the access gone of who made it. life is from a second to MaxLinkLife;
-// 0 is DefaultLinkLife.
+// a secret; it is worth nothing once the file is deleted, the tenant suspended, or the access gone of who made it. life is from
+// a second to MaxLinkLife; 0 is DefaultLinkLife.
 func (s *Service) Link(ctx context.Context, scope tenancy.Scope, id tenancy.ID, life time.Duration) (token string, expires time.Time, err error) {
 	if life == 0 {
 		life = DefaultLinkLife

@@ -66,8 +66,9 @@ func NewExporter(needs ExporterNeeds) *Exporter {
 // exportStep is the name under which the ledger has what an export came to.
 const exportStep = "export"
 
-// Run makes an export, if who asked may still read the records: as it begins, and as the file comes to be. The file comes to be in one transaction with the note of it, so that an attempt that follows one
-// that was cut off after it makes no second file; what is cut off before, or cancelled, leaves none.
+// Run makes an export, if who asked may still read the records: as it begins, and as the file comes to be. The file comes to
+// be in one transaction with the note of it, so that an attempt that follows one that was cut off after it makes no second
+// file; what is cut off before, or cancelled, leaves none.
 func (x *Exporter) Run(ctx context.Context, run *jobs.Run, e Export) error {
 	ref := jobs.Ref{Tenant: run.Job.Tenant, ID: run.Job.ID}
 	done, found, err := noted(ctx, run, ref)
