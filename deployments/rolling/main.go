@@ -1,8 +1,9 @@
 // Command rolling restarts every process of the product in turn while it is used, and counts what came of it: `make rolling`.
 //
-// It brings up two of each process behind the balancer with deployments/caddy/Caddyfile, all on this machine, of this version or of
-// one before (-from), or takes a running stack of containers (-compose). Callers read, write, upload, and send webhooks through the balancer; each write
-// makes jobs. At the end every request must have been answered well, and every job must have run, once.
+// It brings up two of each process behind the balancer with deployments/caddy/Caddyfile, all on this machine, of this version
+// or of one before (-from), or takes a running stack of containers (-compose). Callers read, write, upload, and send webhooks
+// through the balancer; each write makes jobs. At the end every request must have been answered well, and every job must
+// have run, once.
 package main
 
 import (
