@@ -91,13 +91,27 @@ func api() http.Handler {
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(map[string]any{"tenant": map[string]string{"id": "a-tenant"}, "access_token": "a-token"})
 	}
+	problem := func(w http.ResponseWriter, status int, code string) {
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(map[string]string{"code": code})
+	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/v1/auth/login", func(w http.ResponseWriter, r *http.Request) {
+		in := read(r)
+		mu.Lock()
+		defer mu.Unlock()
+		if password, known := passwords[in.Email]; !known || password != in.Password {
+			problem(w, http.StatusUnauthorized, "auth.invalid_credentials")
+			return
+		}
+		session(w, http.StatusOK)
+	})
 	mux.HandleFunc("POST /api/v1/auth/signup", func(w http.ResponseWriter, r *http.Request) {
 		in := read(r)
 		mu.Lock()
 		defer mu.Unlock()
 		if _, taken := passwords[in.Email]; taken {
-			w.WriteHeader(http.StatusConflict)
+			problem(w, http.StatusConflict, "auth.email_taken")
 			return
 		}
 		passwords[in.Email] = in.Password
