@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // containers are the running stack of docker-compose.yml.
@@ -90,7 +92,7 @@ func (c *containers) restart(ctx context.Context, name string) error {
 		if err != nil || state.Health.Status == "healthy" {
 			return err
 		}
-		if err := wait(ctx, 200*time.Millisecond); err != nil {
+		if err := client.Pause(ctx, 200*time.Millisecond); err != nil {
 			return fmt.Errorf("it is not healthy: %w", err)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // verdict is what came of it.
@@ -40,7 +42,7 @@ func (l *load) count(ctx context.Context, patience time.Duration) (verdict, erro
 		}
 		v.lost = missing + max(0, l.hooks-seen.processed) + seen.dead
 		v.doubled = again + seen.repeated
-		if v.lost == 0 && seen.open == 0 || wait(ctx, time.Second) != nil {
+		if v.lost == 0 && seen.open == 0 || client.Pause(ctx, time.Second) != nil {
 			return v, nil
 		}
 	}

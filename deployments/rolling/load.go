@@ -187,7 +187,7 @@ func (l *load) transfer(ctx context.Context) {
 		part, err := form.CreateFormFile("file", "rolling.bin")
 		for n := 0; n < pieces && err == nil; n++ {
 			if _, err = part.Write(contents[n*piece : (n+1)*piece]); err == nil {
-				err = wait(ctx, pause)
+				err = client.Pause(ctx, pause)
 			}
 		}
 		if err == nil {

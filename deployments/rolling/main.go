@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 )
 
 // options are what the command is told.
@@ -127,7 +129,7 @@ func open(ctx context.Context, o options, received *receiver) (site, error) {
 // roll restarts each process in turn, as often as is asked for, and says how many requests failed meanwhile.
 func roll(ctx context.Context, s site, l *load, rounds int) error {
 	const pause = time.Second // of load with all of them up
-	if err := wait(ctx, pause); err != nil {
+	if err := client.Pause(ctx, pause); err != nil {
 		return err
 	}
 	if err := s.advance(ctx); err != nil {
@@ -135,7 +137,7 @@ func roll(ctx context.Context, s site, l *load, rounds int) error {
 	}
 	for round := 1; round <= rounds; round++ {
 		for _, name := range s.replicas() {
-			if err := wait(ctx, pause); err != nil {
+			if err := client.Pause(ctx, pause); err != nil {
 				return err
 			}
 			before, began := l.tally(), time.Now()
@@ -147,13 +149,13 @@ func roll(ctx context.Context, s site, l *load, rounds int) error {
 				after.requests-before.requests, after.failed-before.failed)
 		}
 	}
-	return wait(ctx, pause)
+	return client.Pause(ctx, pause)
 }
 
 // runDuring runs a program, with some seconds of load before and after it.
 func runDuring(ctx context.Context, program string) error {
 	const margin = 3 * time.Second
-	if err := wait(ctx, margin); err != nil {
+	if err := client.Pause(ctx, margin); err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, program)
@@ -161,16 +163,5 @@ func runDuring(ctx context.Context, program string) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("run %s: %w", program, err)
 	}
-	return wait(ctx, margin)
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
+	return client.Pause(ctx, margin)
 }

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/groundwork-saas/groundwork/deployments/internal/client"
 	"github.com/groundwork-saas/groundwork/migrations"
 	"github.com/groundwork-saas/groundwork/platform/devstack"
 	"github.com/groundwork-saas/groundwork/platform/devstack/mailsink"
@@ -103,20 +104,21 @@ func (p *processes) prepare(ctx context.Context) error {
 		return fmt.Errorf("find the repository: run this inside of it (%w)", err)
 	}
 	p.root = filepath.Dir(strings.TrimSpace(string(work)))
+	programs := []string{"./api/cmd/api", "./worker/cmd/worker", "./scheduler/cmd/scheduler"}
 	say("building the processes")
-	if err := p.build(ctx, p.root, "bin", "./api/cmd/api", "./worker/cmd/worker", "./scheduler/cmd/scheduler"); err != nil || p.from == "" {
+	if err := p.build(ctx, p.root, "bin", programs...); err != nil || p.from == "" {
 		return err
 	}
 	say("building the processes of %s", p.from)
 	source := filepath.Join(p.dir, "source")
 	archive := filepath.Join(p.dir, "source.tar")
-	if err := errors.Join(os.Mkdir(source, 0o700), p.tool(ctx, p.root, "git", "archive", "--output", archive, p.from)); err != nil {
+	if err := errors.Join(os.Mkdir(source, 0o700), tool(ctx, p.root, "git", "archive", "--output", archive, p.from)); err != nil {
 		return err
 	}
-	if err := p.tool(ctx, source, "tar", "-xf", archive); err != nil {
+	if err := tool(ctx, source, "tar", "-xf", archive); err != nil {
 		return err
 	}
-	return p.build(ctx, source, "before", "./api/cmd/api", "./worker/cmd/worker", "./scheduler/cmd/scheduler", "./migrations/cmd/migrate")
+	return p.build(ctx, source, "before", append(programs, "./migrations/cmd/migrate")...)
 }
 
 // build compiles a repository's programs into a folder of ours.
@@ -125,11 +127,11 @@ func (p *processes) build(ctx context.Context, repository, into string, programs
 	if err := os.Mkdir(bin, 0o700); err != nil {
 		return fmt.Errorf("build the processes: %w", err)
 	}
-	return p.tool(ctx, repository, "go", append([]string{"build", "-o", bin + string(filepath.Separator)}, programs...)...)
+	return tool(ctx, repository, "go", append([]string{"build", "-o", bin + string(filepath.Separator)}, programs...)...)
 }
 
 // tool runs a program that has nothing to say but errors.
-func (*processes) tool(ctx context.Context, dir, name string, args ...string) error {
+func tool(ctx context.Context, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	if said, err := cmd.CombinedOutput(); err != nil {
@@ -298,13 +300,13 @@ func (p *processes) run(ctx context.Context, name string, cmd *exec.Cmd) error {
 func (p *processes) awaitReady(ctx context.Context, name, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	asker := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 		if err != nil {
 			return err
 		}
-		if response, err := client.Do(request); err == nil {
+		if response, err := asker.Do(request); err == nil {
 			_ = response.Body.Close()
 			if response.StatusCode == http.StatusOK {
 				return nil
@@ -315,7 +317,7 @@ func (p *processes) awaitReady(ctx context.Context, name, address string) error 
 			return fmt.Errorf("%s has ended: %w; see %s.log", name, p.running[name].Err(), name)
 		default:
 		}
-		if err := wait(ctx, 20*time.Millisecond); err != nil {
+		if err := client.Pause(ctx, 20*time.Millisecond); err != nil {
 			return fmt.Errorf("%s is not ready: %w; see %s.log", name, err, name)
 		}
 	}

@@ -168,13 +168,13 @@ func (c *Client) retryAfter(this Call, a Answer) (time.Duration, bool) {
 	return wait, err == nil && wait > 0 && wait <= c.Patience
 }
 
-// Pause waits, and fails where the context ends before.
+// Pause waits, and fails with the cause where the context ends before.
 func Pause(ctx context.Context, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-timer.C:
 		return nil
 	}
