@@ -49,6 +49,9 @@ const (
 	checkedName = "pgbench, access checked"
 )
 
+// restAfter is how long a process does nothing until it has given back what it does not need.
+const restAfter = 16 * time.Second
+
 // measure asks every contestant everything, in turn, as often as was said. The turn changes from round to round, so that
 // whatever else the machine does falls on all of them.
 func (s *stack) measure(ctx context.Context) (*results, error) {
@@ -65,8 +68,9 @@ func (s *stack) measure(ctx context.Context) (*results, error) {
 	if err != nil {
 		r.notes = append(r.notes, "pgbench was left out: "+err.Error()+".")
 	}
+	// The processes have answered one walk by now; what they keep at rest is read before the load, once they are at rest.
+	time.Sleep(restAfter)
 	for name, p := range map[string]*process{"API": s.api, "hand-written": s.rival} {
-		// The processes have answered one walk by now; what they keep at rest is read before the load.
 		r.atRest[name] = memoryOf(p.Pid)
 	}
 	taken := map[string]map[string][]sample{}

@@ -62,6 +62,12 @@ func (h *Handlers) find(provider, eventType string) (Handler, bool) {
 	return best, found
 }
 
+// has says whether an event of the type has a handler.
+func (h *Handlers) has(provider, eventType string) bool {
+	_, found := h.find(provider, eventType)
+	return found
+}
+
 // refusal is a handler's word that the event cannot be processed.
 type refusal struct{ reason string }
 

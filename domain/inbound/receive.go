@@ -26,7 +26,10 @@ type ReceiverNeeds struct {
 	Sealer  Sealer
 	Secrets members.Secrets
 	Limiter limits.Limiter
-	Now     func() time.Time
+	// Handlers are those of the workers: an event that none of them is for is kept as unhandled, without a job. Nil leaves
+	// that to the jobs.
+	Handlers *Handlers
+	Now      func() time.Time
 	// SourceRate limits verified messages of one source, AddressRate those of one address that do not verify.
 	SourceRate, AddressRate limits.Rate
 }
@@ -198,6 +201,8 @@ func (r *Receiver) event(s Source, verified providers.Event, d Delivery) Event {
 		e.State = Ignored
 	case s.PausedAt != nil:
 		e.State = Held
+	case r.Handlers != nil && !r.Handlers.has(e.Provider, e.Type):
+		e.State = Unhandled
 	default:
 		e.State = Pending
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -121,6 +122,21 @@ func TestRun(t *testing.T) {
 		assert.Equal(t, []string{"start a", "drain a", "stop a"}, j.events)
 	})
 
+	t.Run("gives_memory_back_at_rest", func(t *testing.T) {
+		t.Parallel()
+		forced := func() uint32 {
+			var stats runtime.MemStats
+			runtime.ReadMemStats(&stats)
+			return stats.NumForcedGC
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		before := forced()
+		go func() { done <- lifecycle.Run(ctx, time.Second) }()
+		assert.Eventually(t, func() bool { return forced() > before }, time.Minute, 10*time.Millisecond)
+		cancel()
+		assert.NoError(t, <-done)
+	})
 	t.Run("tells_what_went_wrong_while_stopping", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())

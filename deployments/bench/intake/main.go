@@ -29,6 +29,7 @@ type load struct {
 	rate    int
 	lasts   time.Duration
 	size    int
+	event   string // the messages' type
 	http    *http.Client
 	address string // the source's
 	secret  string
@@ -50,6 +51,7 @@ func main() {
 	flag.IntVar(&l.rate, "rate", 500, "messages a second")
 	flag.DurationVar(&l.lasts, "for", time.Minute, "how long")
 	flag.IntVar(&l.size, "size", 2048, "bytes of a message")
+	flag.StringVar(&l.event, "type", "customer.created", "their type: charge.refunded is one that is handled, by a job each")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), "intake: measures the intake of the stack that LOCAL_DIR/stack.json names (.local; see make run)\n\n")
 		flag.PrintDefaults()
@@ -117,7 +119,7 @@ func (l *load) send(ctx context.Context, r *result, began time.Time) {
 }
 
 func (l *load) one(ctx context.Context, r *result, id, filler string, due time.Time) {
-	body := fmt.Sprintf(`{"id":%q,"type":"customer.created","created":%d,"data":{"object":{"filler":%q}}}`, id, due.Unix(), filler)
+	body := fmt.Sprintf(`{"id":%q,"type":%q,"created":%d,"data":{"object":{"filler":%q}}}`, id, l.event, due.Unix(), filler)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.address, strings.NewReader(body))
 	if err != nil {
 		panic(err) // the address was given by the API
@@ -181,8 +183,8 @@ func (r *result) print(l *load, took time.Duration, missing int) {
 		}
 		return fmt.Sprintf("%.1f ms", float64(r.took[min(int(share*float64(len(r.took))), len(r.took)-1)].Microseconds())/1000)
 	}
-	fmt.Fprintf(os.Stdout, "| Messages | Rate | Bytes | Answered 200 | Others | p50 | p95 | p99 | p99.9 | Answered and not kept |\n|---|---|---|---|---|---|---|---|---|---|\n")
-	fmt.Fprintf(os.Stdout, "| %d in %.0f s | %d/s | %d | %d | %d | %s | %s | %s | %s | %d |\n", int(l.lasts.Seconds()*float64(l.rate)), took.Seconds(), l.rate,
+	fmt.Fprintf(os.Stdout, "| Messages | Type | Rate | Bytes | Answered 200 | Others | p50 | p95 | p99 | p99.9 | Answered and not kept |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(os.Stdout, "| %d in %.0f s | %s | %d/s | %d | %d | %d | %s | %s | %s | %s | %d |\n", int(l.lasts.Seconds()*float64(l.rate)), took.Seconds(), l.event, l.rate,
 		l.size, r.statuses[http.StatusOK], r.failed+others(r.statuses), at(.5), at(.95), at(.99), at(.999), missing)
 }
 

@@ -20,9 +20,7 @@ import (
 
 // needs are what the handlers of jobs stand on; tenants takes the jobs that they enqueue.
 func (p *process) needs(tenants *postgres.Jobs) (jobs.Needs, error) {
-	handlers, err := jobs.InboundHandlers(resource.NewService(orders.Definition(), resource.Dependencies{
-		Store: postgres.NewResources(p.base.Router), History: postgres.NewAudit(p.base.Router), Validator: validate.New(), Now: p.now,
-	}))
+	handlers, err := p.inboundHandlers()
 	if err != nil {
 		return jobs.Needs{}, err
 	}
@@ -33,9 +31,20 @@ func (p *process) needs(tenants *postgres.Jobs) (jobs.Needs, error) {
 	}, nil
 }
 
+// inboundHandlers are who handles inbound events.
+func (p *process) inboundHandlers() (*inbound.Handlers, error) {
+	return jobs.InboundHandlers(resource.NewService(orders.Definition(), resource.Dependencies{
+		Store: postgres.NewResources(p.base.Router), History: postgres.NewAudit(p.base.Router), Validator: validate.New(), Now: p.now,
+	}))
+}
+
 // newIntake wires the intake of webhooks.
 func newIntake(ctx context.Context, p *process) ([]lifecycle.Component, error) {
 	limiting, err := p.base.Limiter(p.registry, p.now)
+	if err != nil {
+		return nil, err
+	}
+	handlers, err := p.inboundHandlers()
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +55,7 @@ func newIntake(ctx context.Context, p *process) ([]lifecycle.Component, error) {
 			Store: postgres.NewInbound(p.base.DB, p.base.Router), Queue: postgres.NewJobs(p.base.Router, bells.Wake),
 			Sealer:  p.base.Sealer,
 			Secrets: members.Secrets{New: secrets.Token, Check: secrets.Check, Hash: secrets.Hash},
-			Limiter: limiting, Now: p.now,
+			Limiter: limiting, Handlers: handlers, Now: p.now,
 			SourceRate: limits.Rate(p.cfg.IntakeRateSource), AddressRate: limits.Rate(p.cfg.IntakeRateAddress),
 		}),
 		Log: p.log, HTTP: metrics.NewHTTP(p.registry), Registry: p.registry, Now: p.now,

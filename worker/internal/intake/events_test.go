@@ -23,6 +23,8 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/page"
 	"github.com/groundwork-saas/groundwork/domain/resource"
 	"github.com/groundwork-saas/groundwork/domain/tenancy"
+	"github.com/groundwork-saas/groundwork/worker/internal/intake"
+	workerjobs "github.com/groundwork-saas/groundwork/worker/internal/jobs"
 )
 
 // example is an event as its provider publishes it.
@@ -106,6 +108,36 @@ func TestExamples_three_times_in_any_order(t *testing.T) {
 			assert.Equal(t, orders.Cancelled, w.findOrder(t, w.scope, order.ID).Status, "what was paid and given back is cancelled, whichever was told first")
 		})
 	}
+}
+
+// What nobody handles is kept without a job; a replay asks again.
+func TestReceive_what_nobody_handles(t *testing.T) {
+	t.Parallel()
+	handlers, err := workerjobs.InboundHandlers(nil) // they are only asked what they are for
+	require.NoError(t, err)
+	w := newWorld(t, func(needs *inbound.ReceiverNeeds, _ *intake.Config) { needs.Handlers = handlers })
+	source, path := w.source(t, inbound.SourceInput{Provider: "stripe", Secrets: []string{stripeSecret}})
+	for _, eventType := range []string{"customer.created", "charge.refunded"} {
+		body := fmt.Sprintf(`{"id": "evt_%s", "type": %q, "data": {"object": {}}}`, eventType, eventType)
+		require.Equal(t, http.StatusOK, w.post(t, path, body, sign("stripe", "", "", body, w.now())).status)
+	}
+	unhandled := w.received(t, source, inbound.Unhandled)
+	require.Len(t, unhandled, 1)
+	assert.Equal(t, "customer.created", unhandled[0].Type)
+	assert.Nil(t, unhandled[0].JobID)
+	pending := w.received(t, source, inbound.Pending)
+	require.Len(t, pending, 1)
+	assert.Equal(t, "charge.refunded", pending[0].Type)
+	assert.NotNil(t, pending[0].JobID)
+
+	again, err := w.events.Replay(t.Context(), w.scope, unhandled[0].ID)
+	require.NoError(t, err)
+	assert.Equal(t, inbound.Pending, again.State)
+	w.work(t)
+	after, err := w.events.Find(t.Context(), w.scope, again.ID)
+	require.NoError(t, err)
+	assert.Equal(t, inbound.Unhandled, after.State)
+	assert.EqualValues(t, 1, after.Attempts)
 }
 
 func TestStripe(t *testing.T) {
