@@ -224,7 +224,12 @@ func TestPost(t *testing.T) {
 
 func TestHostileReceivers(t *testing.T) {
 	t.Parallel()
-	client := func(t *testing.T, hostport string) *outbound.Client {
+	// patient waits for what comes, however slow the machine; hasty for what does not.
+	patient := func(t *testing.T, hostport string) *outbound.Client {
+		t.Helper()
+		return outbound.New(outbound.Config{Allow: allow(t, hostport), Timeout: time.Minute, HeaderTimeout: time.Minute, MaxBody: 100})
+	}
+	hasty := func(t *testing.T, hostport string) *outbound.Client {
 		t.Helper()
 		return outbound.New(outbound.Config{
 			Allow: allow(t, hostport), Timeout: 500 * time.Millisecond, HeaderTimeout: 200 * time.Millisecond, MaxBody: 100,
@@ -232,13 +237,13 @@ func TestHostileReceivers(t *testing.T) {
 	}
 	bounded := func(t *testing.T, began time.Time) {
 		t.Helper()
-		assert.Less(t, time.Since(began), 5*time.Second)
+		assert.Less(t, time.Since(began), 30*time.Second)
 	}
 	t.Run("never_answers", func(t *testing.T) {
 		t.Parallel()
 		url, at := receiver(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		began := time.Now()
-		_, err := client(t, at).Post(t.Context(), outbound.Request{URL: url})
+		_, err := hasty(t, at).Post(t.Context(), outbound.Request{URL: url})
 		var failed *outbound.CallError
 		require.ErrorAs(t, err, &failed)
 		assert.True(t, failed.IsTimeout)
@@ -258,11 +263,16 @@ func TestHostileReceivers(t *testing.T) {
 				}
 			}
 		})
-		began := time.Now()
-		got, err := client(t, at).Post(t.Context(), outbound.Request{URL: url})
-		require.NoError(t, err, "the status came")
-		assert.True(t, got.IsCut)
-		bounded(t, began)
+		// Where the machine stands still the time is over before the status comes, and it is asked again.
+		c := outbound.New(outbound.Config{Allow: allow(t, at), Timeout: 500 * time.Millisecond, HeaderTimeout: time.Minute, MaxBody: 100})
+		require.EventuallyWithT(t, func(tries *assert.CollectT) {
+			began := time.Now()
+			got, err := c.Post(t.Context(), outbound.Request{URL: url})
+			bounded(t, began)
+			require.NoError(tries, err, "the status came")
+			assert.True(t, got.IsCut)
+			assert.Less(t, len(got.Body), 100, "the time was over, not the room")
+		}, time.Minute, time.Millisecond)
 	})
 	t.Run("drips_its_headers", func(t *testing.T) {
 		t.Parallel()
@@ -281,7 +291,7 @@ func TestHostileReceivers(t *testing.T) {
 			}
 		})
 		began := time.Now()
-		_, err := client(t, at).Post(t.Context(), outbound.Request{URL: url})
+		_, err := hasty(t, at).Post(t.Context(), outbound.Request{URL: url})
 		require.Error(t, err)
 		bounded(t, began)
 	})
@@ -295,7 +305,7 @@ func TestHostileReceivers(t *testing.T) {
 			}
 		})
 		began := time.Now()
-		got, err := client(t, at).Post(t.Context(), outbound.Request{URL: url})
+		got, err := patient(t, at).Post(t.Context(), outbound.Request{URL: url})
 		require.NoError(t, err)
 		assert.Len(t, got.Body, 100)
 		assert.True(t, got.IsCut)
@@ -312,7 +322,7 @@ func TestHostileReceivers(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(bomb.Bytes())
 		})
-		got, err := client(t, at).Post(t.Context(), outbound.Request{URL: url})
+		got, err := patient(t, at).Post(t.Context(), outbound.Request{URL: url})
 		require.NoError(t, err)
 		assert.Equal(t, bomb.Bytes()[:100], got.Body, "it is kept as it came")
 	})
@@ -323,7 +333,7 @@ func TestHostileReceivers(t *testing.T) {
 				w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("y", 100))
 			}
 		})
-		_, err := client(t, at).Post(t.Context(), outbound.Request{URL: url})
+		_, err := patient(t, at).Post(t.Context(), outbound.Request{URL: url})
 		require.Error(t, err)
 	})
 	t.Run("hangs_up", func(t *testing.T) {
@@ -334,7 +344,7 @@ func TestHostileReceivers(t *testing.T) {
 				_ = conn.Close()
 			}
 		})
-		_, err := client(t, at).Post(t.Context(), outbound.Request{URL: url})
+		_, err := patient(t, at).Post(t.Context(), outbound.Request{URL: url})
 		require.EqualError(t, err, "the connection was closed before an answer came")
 	})
 	t.Run("is_not_there", func(t *testing.T) {
@@ -342,7 +352,7 @@ func TestHostileReceivers(t *testing.T) {
 		s := httptest.NewServer(http.NotFoundHandler())
 		at := strings.TrimPrefix(s.URL, "http://")
 		s.Close()
-		_, err := client(t, at).Post(t.Context(), outbound.Request{URL: s.URL})
+		_, err := patient(t, at).Post(t.Context(), outbound.Request{URL: s.URL})
 		require.EqualError(t, err, "the connection was refused")
 	})
 	t.Run("has_a_certificate_of_its_own", func(t *testing.T) {
@@ -351,7 +361,7 @@ func TestHostileReceivers(t *testing.T) {
 		s.Config.ErrorLog = log.New(io.Discard, "", 0)
 		s.StartTLS()
 		t.Cleanup(s.Close)
-		_, err := client(t, strings.TrimPrefix(s.URL, "https://")).Post(t.Context(), outbound.Request{URL: s.URL})
+		_, err := patient(t, strings.TrimPrefix(s.URL, "https://")).Post(t.Context(), outbound.Request{URL: s.URL})
 		var failed *outbound.CallError
 		require.ErrorAs(t, err, &failed)
 		assert.Contains(t, failed.Reason, "certificate")

@@ -51,8 +51,9 @@ func TestLimiter(t *testing.T) {
 			t.Parallel()
 			limiter := named{limiterOn(t, url, nil), t.Name()}
 			take := limits.Take{Name: "clock", Key: "k", Rate: limits.Rate{Limit: 1, Per: 20 * time.Millisecond}}
+			// A slow machine may be given back what it used before it asks again: it asks until it was refused, too.
 			allowed, refused := 0, 0
-			for allowed < 3 {
+			for began := time.Now(); allowed < 3 || refused == 0; {
 				verdicts, err := limiter.Take(t.Context(), take)
 				require.NoError(t, err)
 				if verdicts[0].Allowed {
@@ -60,15 +61,15 @@ func TestLimiter(t *testing.T) {
 				} else {
 					refused++
 				}
+				require.Less(t, time.Since(began), patience, "%d were allowed, %d refused", allowed, refused)
 			}
-			assert.Positive(t, refused)
 		})
 	})
 	t.Run("keeps_nothing_longer_than_it_matters", func(t *testing.T) {
 		t.Parallel()
 		client := open(t, redis.Config{URL: startServer(t).URL})
 		limiter := redis.NewLimiter(redis.LimiterConfig{Client: client})
-		rate := limits.Rate{Limit: 60, Per: time.Minute}
+		rate := limits.Rate{Limit: 60, Per: time.Hour} // one comes back each minute
 		for range 5 {
 			_, err := limiter.Take(t.Context(), limits.Take{Name: "a", Key: "k", Rate: rate})
 			require.NoError(t, err)
@@ -77,8 +78,8 @@ func TestLimiter(t *testing.T) {
 		require.Len(t, keys, 1)
 		ttl, err := redigo.Int64(client.Do(t.Context(), "PTTL", keys[0]))
 		require.NoError(t, err)
-		assert.Greater(t, ttl, int64(1_000))
-		assert.LessOrEqual(t, ttl, int64(6_000), "five seconds until all is back, and one more")
+		assert.Greater(t, ttl, (4 * time.Minute).Milliseconds())
+		assert.LessOrEqual(t, ttl, (5*time.Minute + time.Second).Milliseconds(), "five minutes until all is back, and a second more")
 
 		_, err = limiter.Peek(t.Context(), limits.Take{Name: "peeked", Key: "k", Rate: rate})
 		require.NoError(t, err)
@@ -141,8 +142,7 @@ func TestLimiter(t *testing.T) {
 
 func limiterOn(tb testing.TB, url string, clock func() time.Time) *redis.Limiter {
 	tb.Helper()
-	client := open(tb, redis.Config{URL: url, ReadTimeout: time.Minute}) // a test machine may be slow
-	return redis.NewLimiter(redis.LimiterConfig{Client: client, Clock: clock})
+	return redis.NewLimiter(redis.LimiterConfig{Client: open(tb, redis.Config{URL: url}), Clock: clock})
 }
 
 // decidesAlike asks the limiter in Redis and the one in the process the same thousand things.

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -52,6 +53,10 @@ func startServerIn(tb testing.TB, dir string) *server {
 func (s *server) start(tb testing.TB) {
 	tb.Helper()
 	running, err := devstack.StartRedis(tb.Context(), s.config)
+	// While it was away its port may have become one end of somebody's connection.
+	for begun := time.Now(); err != nil && strings.Contains(err.Error(), "ddress already in use") && time.Since(begun) < patience; {
+		running, err = devstack.StartRedis(tb.Context(), s.config)
+	}
 	if errors.Is(err, devstack.ErrNoRedis) {
 		tb.Skipf("this test needs a real redis-server: %s", err)
 	}
@@ -92,9 +97,13 @@ func serve(tb testing.TB, mini *miniredis.Miniredis, listener net.Listener) {
 	}()
 }
 
-// open opens a client that ends with the test.
+// open opens a client that ends with the test. Unless the test says otherwise it has patience: a machine may stand still
+// for seconds.
 func open(tb testing.TB, config redis.Config) *redis.Client {
 	tb.Helper()
+	for _, timeout := range []*time.Duration{&config.DialTimeout, &config.ReadTimeout, &config.WriteTimeout} {
+		*timeout = cmp.Or(*timeout, time.Minute)
+	}
 	client, err := redis.Open(config)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = client.Close() })

@@ -287,7 +287,7 @@ func TestJobs_cancel_rings_the_bell(t *testing.T) {
 	o := s.signUp(t)
 	id := o.hand(t).bring(t, jobs.Running)
 
-	client, err := redis.Open(redis.Config{URL: server.URL, ClientName: "test"})
+	client, err := redis.Open(redis.Config{URL: server.URL, ClientName: "test", DialTimeout: time.Minute, ReadTimeout: time.Minute})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
 	bells := redis.NewBells(client)
