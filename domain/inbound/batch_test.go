@@ -163,6 +163,6 @@ func TestBatches(t *testing.T) {
 }
 
 const (
-	waitFor = 10 * time.Second
+	waitFor = time.Minute
 	tick    = time.Millisecond
 )

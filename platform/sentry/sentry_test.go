@@ -149,7 +149,7 @@ func TestReporter(t *testing.T) {
 		for i := range many {
 			w.log.WithField("attempt", i).Error("job")
 		}
-		assert.Less(t, time.Since(began), 20*time.Second, "a receiver that does not answer was waited for")
+		assert.Less(t, time.Since(began), time.Minute, "a receiver that does not answer was waited for")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.Error(t, w.reporter.Close(ctx), "it says that not all was sent")

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -179,11 +178,11 @@ func TestDriver_survives_cancellation(t *testing.T) {
 	}
 	cancelWhenRunning := func(cancel context.CancelFunc) {
 		defer cancel()
-		assert.Eventually(t, running, 10*time.Second, time.Millisecond)
+		assert.Eventually(t, running, waitFor, tick)
 	}
 	check := func() {
 		t.Helper()
-		assert.Eventually(t, func() bool { return !running() }, 10*time.Second, time.Millisecond, "the server stops as well")
+		assert.Eventually(t, func() bool { return !running() }, waitFor, tick, "the server stops as well")
 		var tenant string
 		require.NoError(t, raw(t.Context(), db, scope).Raw("select current_setting('app.tenant_id')").Row().Scan(&tenant))
 		assert.Equal(t, scope.Tenant.String(), tenant)
@@ -243,7 +242,7 @@ func TestDriver_replaces_connections_that_the_server_closed(t *testing.T) {
 			require.NoError(t, s.Bare.sql.QueryRowContext(t.Context(),
 				"select count(*) from pg_stat_activity where datname = current_database() and usename = 'groundwork_app'").Scan(&n))
 			return n == 0
-		}, 10*time.Second, time.Millisecond)
+		}, waitFor, tick)
 		require.NoErrorf(t, db.InTx(t.Context(), scope, func(ctx context.Context) error {
 			return db.Scoped(ctx, scope).Create(&memo{ID: tenancy.NewID(), Text: "x"}).Error
 		}), "round %d", round)

@@ -90,7 +90,7 @@ func fromServer(err error, pg *pgconn.PgError) error {
 		return invalid(err, pg.ColumnName, "invalid", "The value cannot be read.")
 	case "22021", "22P05":
 		return invalid(err, pg.ColumnName, "encoding", "Text must be UTF-8 without NUL characters.")
-	case "57014":
+	case "57014", "25P03": // the second where nobody spoke in a transaction for too long: the process stood still
 		return fault.New(fault.Unavailable, "database.timeout", "The request took too long; try again later.").Because(err)
 	case "55P03":
 		f := fault.New(fault.Unavailable, "database.busy", "The record is being changed; try again shortly.")

@@ -62,6 +62,7 @@ func TestTranslate(t *testing.T) {
 		{"cancelled", s.App.Scoped(cancelled, scope).Find(&[]memo{}).Error, fault.Unavailable, "request.cancelled", "", ""},
 		{"too slow", slow, fault.Unavailable, "database.timeout", "", ""},
 		{"too slow by the server", raise("57014"), fault.Unavailable, "database.timeout", "", ""},
+		{"a process that stood still in a transaction", raise("25P03"), fault.Unavailable, "database.timeout", "", ""},
 		{"locked", raise("55P03"), fault.Unavailable, "database.busy", "", ""},
 		{"serialization", raise("40001"), fault.Conflict, "database.contention", "", ""},
 		{"shutdown", raise("57P01"), fault.Unavailable, "database.unavailable", "", ""},

@@ -147,6 +147,6 @@ func raw(ctx context.Context, db *DB, scope tenancy.Scope) *gorm.DB {
 }
 
 const (
-	waitFor = 10 * time.Second
+	waitFor = time.Minute
 	tick    = time.Millisecond
 )

@@ -221,7 +221,7 @@ func TestInbound_held_events_and_a_release_do_not_miss_each_other(t *testing.T) 
 			require.NoError(t, admin.QueryRow(t.Context(), `select exists (select from pg_stat_activity
 				where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waits))
 			return waits
-		}, 10*time.Second, 5*time.Millisecond)
+		}, time.Minute, 5*time.Millisecond)
 		return err
 	})
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"database/sql"
 	"strings"
 	"testing"
 	"time"
@@ -60,14 +61,15 @@ func TestOpen_refuses_what_it_cannot_read_without_telling_the_password(t *testin
 func TestOpen_keeps_the_connections_that_it_opened(t *testing.T) {
 	t.Parallel()
 	s := newSample(t)
-	scope := s.Tenant(t)
 	db := s.open(t, Config{MaxConnections: 5})
-	done := make(chan error, 5)
+	var held []*sql.Conn
 	for range 5 {
-		go func() { done <- raw(t.Context(), db, scope).Exec("select pg_sleep(0.2)").Error }()
+		conn, err := db.sql.Conn(t.Context())
+		require.NoError(t, err)
+		held = append(held, conn)
 	}
-	for range 5 {
-		require.NoError(t, <-done)
+	for _, conn := range held {
+		require.NoError(t, conn.Close())
 	}
 	assert.Equal(t, 5, db.Stats().Idle, "database/sql alone would keep two")
 	assert.Equal(t, 5, db.Stats().MaxOpenConnections)

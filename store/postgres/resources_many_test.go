@@ -186,7 +186,7 @@ func TestBulk_never_deadlocks(t *testing.T) {
 		err := admin.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND usename = 'groundwork_app' AND query <> ''`).Scan(&others)
 		return err == nil && others <= 1 // the stack's own, which has done nothing
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	var deadlocks, commits int
 	require.NoError(t, admin.QueryRow(t.Context(),
 		`SELECT deadlocks, xact_commit FROM pg_stat_database WHERE datname = current_database()`).Scan(&deadlocks, &commits))
@@ -313,7 +313,7 @@ func TestReference_to_what_is_being_deleted(t *testing.T) {
 				return err
 			}
 			go func() { created <- create(id) }()
-			require.Eventually(t, waits, 10*time.Second, 5*time.Millisecond, "the order waits")
+			require.Eventually(t, waits, time.Minute, 5*time.Millisecond, "the order waits")
 			return nil
 		})
 		require.NoError(t, err)
