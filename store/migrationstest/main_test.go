@@ -153,7 +153,7 @@ func files(texts ...string) fstest.MapFS {
 func config(tb testing.TB, address string, of fstest.MapFS) migrations.Config {
 	tb.Helper()
 	cfg := migrations.Config{
-		URL: as(tb, address, "groundwork_migrator"), LockTimeout: 100 * time.Millisecond, Patience: time.Minute, Log: tb.Logf,
+		URL: as(tb, address, "groundwork_migrator"), LockTimeout: 100 * time.Millisecond, Patience: 10 * time.Minute, StatementTimeout: 10 * time.Minute, Log: tb.Logf,
 	}
 	if of != nil {
 		cfg.Files = of

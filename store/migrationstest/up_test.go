@@ -132,7 +132,7 @@ func TestUp(t *testing.T) {
 		require.ErrorContains(t, err, "0002_step.sql:4: canceling statement due to lock timeout (SQLSTATE 55P03)")
 
 		require.NoError(t, reader.Rollback(t.Context()))
-		cfg.Patience = time.Minute
+		cfg.Patience = 10 * time.Minute
 		require.NoError(t, migrations.Up(t.Context(), cfg))
 	})
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundwork-saas/groundwork/domain/jobs"
@@ -156,10 +157,13 @@ func (s *jobsSample) find(tb testing.TB, ref jobs.Ref) jobs.Job {
 	return job
 }
 
-// value asks the superuser for one value.
+// value asks the superuser for one value. Some ask again and again: no connection stays open for it.
 func value[T any](tb testing.TB, d *databasetest.Database, query string, args ...any) (v T) {
 	tb.Helper()
-	require.NoError(tb, d.Admin(tb).QueryRow(tb.Context(), query, args...).Scan(&v))
+	conn, err := pgx.Connect(tb.Context(), d.AdminURL)
+	require.NoError(tb, err)
+	defer conn.Close(context.WithoutCancel(tb.Context()))
+	require.NoError(tb, conn.QueryRow(tb.Context(), query, args...).Scan(&v))
 	return v
 }
 

@@ -290,10 +290,11 @@ func TestBulk_looks_again_where_another_was_quicker(t *testing.T) {
 func TestReference_to_what_is_being_deleted(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
+	admin := s.Admin(t)
 	waits := func() bool {
 		var waiting bool
-		err := s.Admin(t).QueryRow(t.Context(), `SELECT exists (SELECT FROM pg_locks WHERE NOT granted AND
-			(database = (SELECT oid FROM pg_database WHERE datname = current_database()) OR locktype = 'transactionid'))`).Scan(&waiting)
+		err := admin.QueryRow(t.Context(), `SELECT exists (SELECT FROM pg_locks WHERE NOT granted AND
+			pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database()))`).Scan(&waiting)
 		return err == nil && waiting
 	}
 	for name, create := range map[string]func(id tenancy.ID) error{
