@@ -193,7 +193,7 @@ func (s *shared) create(ctx context.Context) (string, error) {
 	if err := os.WriteFile(s.path("watchdog"), []byte(strconv.Itoa(dog.Pid)), 0o600); err != nil {
 		return "", fmt.Errorf("note the watchdog: %w", err)
 	}
-	proc.Poll(ctx, 10*time.Second, func() bool {
+	proc.Poll(ctx, time.Minute, func() bool {
 		s.pipe, err = os.OpenFile(s.path("alive"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		return err == nil
 	})

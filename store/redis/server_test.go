@@ -53,8 +53,8 @@ func startServerIn(tb testing.TB, dir string) *server {
 func (s *server) start(tb testing.TB) {
 	tb.Helper()
 	running, err := devstack.StartRedis(tb.Context(), s.config)
-	// While it was away its port may have become one end of somebody's connection.
-	for begun := time.Now(); err != nil && strings.Contains(err.Error(), "ddress already in use") && time.Since(begun) < patience; {
+	// While it was away somebody else may have been given its port, for a while.
+	for begun := time.Now(); err != nil && strings.Contains(err.Error(), "ddress already in use") && time.Since(begun) < 2*time.Minute; {
 		running, err = devstack.StartRedis(tb.Context(), s.config)
 	}
 	if errors.Is(err, devstack.ErrNoRedis) {

@@ -47,7 +47,7 @@ func (i Identity) Parent() (int, bool) {
 // End ends a process that is nobody's child here: it sends the signals of the steps in turn, then SIGKILL, until the
 // process is gone. It is no error that it was gone before.
 func (i Identity) End(ctx context.Context, steps ...Step) error {
-	for _, step := range append(steps, Step{Signal: syscall.SIGKILL, Wait: 5 * time.Second}) {
+	for _, step := range append(steps, Step{Signal: syscall.SIGKILL, Wait: 30 * time.Second}) {
 		if !i.IsAlive() {
 			return nil
 		}

@@ -22,7 +22,7 @@ import (
 	"github.com/groundwork-saas/groundwork/platform/devstack/proc"
 )
 
-const soon = 10 * time.Second
+const soon = time.Minute
 
 // TestMain lets the test binary play the part of a process that is killed.
 func TestMain(m *testing.M) {
