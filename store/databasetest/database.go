@@ -33,8 +33,8 @@ type Database struct {
 	AdminURL, MigratorURL, AppURL, WorkerURL, SystemURL, ReportingURL string
 }
 
-// patience bounds what is done outside a test's own context.
-const patience = 2 * time.Minute
+// patience bounds what is done outside a test's own context: the first of all also starts the server and makes the template.
+const patience = 5 * time.Minute
 
 // New returns a database that is dropped when the test ends.
 func New(tb testing.TB) *Database {
