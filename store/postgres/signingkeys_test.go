@@ -135,9 +135,9 @@ func TestSigningKeys(t *testing.T) {
 		t.Parallel()
 		stack, here, there := storetest.New(t), &ring{}, &ring{}
 		store := postgres.NewSigningKeys(stack.DB, newSealer(t, newMaster(t)))
-		now := time.Now() // it stands still, however long the machine takes
-		clock := func() time.Time { return now }
-		mine, other := signingkeys.NewKeyring(store, here.use, clock, config), signingkeys.NewKeyring(store, there.use, clock, config)
+		now := time.Now()
+		tick := func() time.Time { now = now.Add(time.Microsecond); return now } // however long the machine takes
+		mine, other := signingkeys.NewKeyring(store, here.use, tick, config), signingkeys.NewKeyring(store, there.use, tick, config)
 		require.NoError(t, mine.Ensure(t.Context()))
 		require.NoError(t, other.Ensure(t.Context()))
 		require.NoError(t, other.Rotate(t.Context()))
