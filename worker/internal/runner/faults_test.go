@@ -242,16 +242,17 @@ func TestFaults(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		p, url := through(t, w.SystemURL)
-		began, causes := make(chan struct{}, 1), make(chan error, 1)
-		w.start(t, options{systemURL: url, lease: time.Second, handlers: []jobs.Handler{handle[plain](func(ctx context.Context, _ *jobs.Run) error {
-			began <- struct{}{}
+		began, causes := make(chan int, 1), make(chan error, 1)
+		w.start(t, options{systemURL: url, lease: 5 * time.Second, handlers: []jobs.Handler{handle[plain](func(ctx context.Context, run *jobs.Run) error {
+			began <- run.Job.Attempt
 			<-ctx.Done()
 			causes <- context.Cause(ctx)
 			return ctx.Err()
 		})}})
+		undispatch := w.dispatch(t)
 		id := w.enqueue(t, plain{})
-		w.round(t.Context())
-		receive(t, began)
+		first := receive(t, began)
+		undispatch()
 		p.away.Store(true)
 		p.cut()
 		require.EqualError(t, receive(t, causes), "the worker lost its claim to the job")
@@ -262,7 +263,7 @@ func TestFaults(t *testing.T) {
 		})}})
 		w.dispatch(t)
 		receive(t, second)
-		assert.Equal(t, 2, w.until(t, id, jobs.Succeeded).Attempt)
+		assert.Equal(t, first+1, w.until(t, id, jobs.Succeeded).Attempt)
 	})
 	t.Run("a_redis_that_is_not_there_at_the_start", func(t *testing.T) {
 		t.Parallel()

@@ -118,7 +118,7 @@ func New(config Config) (*Runner, error) {
 	r.claims = newBatch(r.claimAll)
 	r.settles = newBatch(r.settleAll)
 	r.leases = newLeases(leaseConfig{Desk: config.Desk, Lease: config.Lease, Log: config.Log, Now: config.Now, Measures: r.measures})
-	r.progress = newProgress(config.Desk, config.Log)
+	r.progress = newProgress(config.Desk, config.Log, config.Lease/2)
 	if len(config.Queues) == 0 {
 		return nil, errors.New("a runner needs a queue to serve")
 	}

@@ -28,7 +28,7 @@ import (
 )
 
 // patience is how long a test waits for what happens by itself.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // world is a database, a Redis and a tenant, and what hands jobs over between them.
 type world struct {
@@ -71,8 +71,8 @@ func (w *world) connect(t *testing.T, url string) (*redis.Client, *redis.Bells) 
 	return client, bells
 }
 
-// dispatch hands jobs over until the test ends, as the scheduler does.
-func (w *world) dispatch(t *testing.T) {
+// dispatch hands jobs over until it is stopped or the test ends, as the scheduler does.
+func (w *world) dispatch(t *testing.T) (end func()) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	woken := make(chan struct{}, 1)
@@ -93,10 +93,12 @@ func (w *world) dispatch(t *testing.T) {
 			}
 		}
 	})
-	t.Cleanup(func() {
+	end = func() {
 		stop()
 		loop.Wait()
-	})
+	}
+	t.Cleanup(end)
+	return end
 }
 
 // round hands over what is due once. What goes wrong is tried again in the next one.
@@ -115,10 +117,18 @@ func (w *world) round(ctx context.Context) {
 	}
 }
 
+// endLeases has the leases of a worker run out, without the wait for it.
+func (w *world) endLeases(t *testing.T, worker string) {
+	t.Helper()
+	w.Exec(t, "update jobs set lease_until = now() - interval '1 second' where state = 'running' and worker = $1", worker)
+}
+
 // worker is a runner in the test's process.
 type worker struct {
 	log      *lines
 	registry *prometheus.Registry
+	// drained is closed when it takes no more jobs.
+	drained chan struct{}
 	// stop ends it as SIGTERM does, and returns when it has ended.
 	stop func()
 }
@@ -153,7 +163,7 @@ func (w *world) start(t *testing.T, o options) *worker {
 	}
 	client, bells := w.connect(t, o.redisURL)
 	tenants := postgres.NewJobs(postgres.Shared{DB: w.Open(t, postgres.Config{URL: w.WorkerURL})}, bells.Wake)
-	started := &worker{log: &lines{}, registry: prometheus.NewRegistry()}
+	started := &worker{log: &lines{}, registry: prometheus.NewRegistry(), drained: make(chan struct{})}
 	config := runner.Config{
 		Handlers: o.handlers, Desk: postgres.NewJobEngine(w.Open(t, postgres.Config{URL: o.systemURL, Observe: o.observe}), tenants), Effects: tenants,
 		Queues: o.queues, Fetch: fetchWith(client, bells), OnCancel: bells.OnCancel,
@@ -165,11 +175,17 @@ func (w *world) start(t *testing.T, o options) *worker {
 	}
 	r, err := runner.New(config)
 	require.NoError(t, err)
+	component := r.Component()
+	drain := component.Drain
+	component.Drain = func() {
+		drain()
+		close(started.drained)
+	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		assert.NoError(t, lifecycle.Run(ctx, o.shutdown, r.Component()))
+		assert.NoError(t, lifecycle.Run(ctx, o.shutdown, component))
 	}()
 	started.stop = func() {
 		stop()
