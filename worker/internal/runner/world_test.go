@@ -117,11 +117,8 @@ func (w *world) round(ctx context.Context) {
 	}
 }
 
-// endLeases has the leases of a worker run out, without the wait for it.
-func (w *world) endLeases(t *testing.T, worker string) {
-	t.Helper()
-	w.Exec(t, "update jobs set lease_until = now() - interval '1 second' where state = 'running' and worker = $1", worker)
-}
+// expire has the leases of workers run out, without the wait for it.
+const expire = "update jobs set lease_until = now() - interval '1 second' where state = 'running' and worker = any($1)"
 
 // worker is a runner in the test's process.
 type worker struct {
