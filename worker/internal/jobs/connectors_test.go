@@ -186,7 +186,7 @@ func TestConnector_is_as_polite_as_it_is_told(t *testing.T) {
 		require.Len(t, source.at, 5)
 		assert.GreaterOrEqual(t, source.at[2].Sub(source.at[1]), time.Second, "as long as it was asked to wait")
 		// Requests may be on their way for long, and so come together: all of them take as long as their pace allows at least.
-		assert.GreaterOrEqual(t, source.at[4].Sub(begun), time.Second+2*90*time.Millisecond)
+		assert.GreaterOrEqual(t, source.at[4].Sub(begun), time.Second+3*90*time.Millisecond)
 	})
 }
 

@@ -202,6 +202,9 @@ func (r *Runner) stop(ctx context.Context) error {
 	case <-r.stopped:
 	case <-time.After(margin / 4): // the library is left behind with what did not end
 	}
+	if left := r.leases.settling(); left > 0 {
+		r.config.Log.WithField("jobs", left).Warn("what became of jobs could not be written in time; they run again when their leases have run out")
+	}
 	r.end()
 	r.services.Wait()
 	close(r.over)
