@@ -166,7 +166,7 @@ func TestImport_whose_workers_are_killed(t *testing.T) {
 	require.Eventually(t, func() bool {
 		job, err = k.queue.FindJob(t.Context(), k.scope, id)
 		return err == nil && job.State == jobs.Succeeded
-	}, patience, 20*time.Millisecond, "it comes to its end")
+	}, 3*patience, 20*time.Millisecond, "it comes to its end")
 
 	assert.Equal(t, kills+1, job.Attempt)
 	var result transfers.ImportResult
