@@ -220,9 +220,9 @@ openapi-lint: ## Lint the OpenAPI document with Redocly and with Spectral's OWAS
 	@cd api/openapi-lint && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent lint
 
 .PHONY: check-signers
-check-signers: ## Verify webhooks that the providers' own libraries have signed; needs Node
+check-signers: ## Verify webhooks that the providers' own libraries have signed, and ours as receivers do; needs Node
 	@cd domain/inbound/providers/testdata/signers && npm ci --ignore-scripts --no-audit --no-fund --silent
-	@go test -count=1 -tags signers ./domain/inbound/providers -run TestSigners
+	@go test -count=1 -tags signers ./domain/inbound/providers ./domain/webhooks -run TestSigners
 
 # -race needs cgo and so a C compiler. What has to be seen with a real Redis is skipped without one, which fails here.
 .PHONY: check-tests
