@@ -212,7 +212,7 @@ func TestProcesses(t *testing.T) {
 	})
 	t.Run("a_terminated_worker_hands_its_jobs_over", func(t *testing.T) {
 		t.Parallel()
-		require.True(t, handsOver(t) || handsOver(t) || handsOver(t))
+		requireOnce(t, func() bool { return handsOver(t) })
 	})
 	t.Run("five_kills_among_a_thousand_jobs", func(t *testing.T) {
 		t.Parallel()

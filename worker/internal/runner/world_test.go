@@ -306,6 +306,16 @@ func (w *worker) counted(t *testing.T, name string, labels map[string]string) in
 	return int(sum)
 }
 
+// requireOnce demands that what has a moment for it only succeeds in one of three tries.
+func requireOnce(t *testing.T, try func() bool) {
+	t.Helper()
+	succeeds := false
+	for n := 0; n < 3 && !succeeds; n++ {
+		succeeds = try()
+	}
+	require.True(t, succeeds)
+}
+
 // receive waits for what a handler tells.
 func receive[T any](t *testing.T, from <-chan T) T {
 	t.Helper()
