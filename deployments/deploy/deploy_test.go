@@ -132,13 +132,19 @@ func rolled(version string) []string {
 	return steps
 }
 
-// balanced is what the balancer is told; followed is the last of what comes after a version is found good.
+// balanced is what the balancer is told; followed is what comes after a version is found good.
 const (
 	balanced   = "balance by /etc/caddy/Caddyfile"
 	unbalanced = "balance by /config/before.json"
 )
 
-func followed(version string) string { return "[" + version + "] alloy" }
+func followed(version string) []string {
+	var steps []string
+	for service := range strings.FieldsSeq("mail prometheus alertmanager grafana loki alloy") {
+		steps = append(steps, "["+version+"] "+service)
+	}
+	return steps
+}
 
 func TestDeploy_migrates_rolls_and_looks(t *testing.T) {
 	t.Parallel()
@@ -146,9 +152,9 @@ func TestDeploy_migrates_rolls_and_looks(t *testing.T) {
 	s.put(t, "clone/.env", "SITE_ADDRESS=shop.example.com\nVERSION=v1\n")
 	code, said := s.deploy(t, "v2")
 	assert.Zero(t, code, said)
-	want := append([]string{"[v2] migrate"}, rolled("v2")...)
-	assert.Equal(t, append(want, balanced, "look at https://shop.example.com as 33 characters", followed("v2")), s.steps(t))
-	assert.Contains(t, s.read(t, "stand/asked"), "[v2] docker compose up --detach --no-deps mail prometheus alertmanager grafana loki alloy\n")
+	assert.Equal(t, slices.Concat([]string{"[v2] migrate"}, rolled("v2"),
+		[]string{balanced, "look at https://shop.example.com as 33 characters"}, followed("v2")), s.steps(t))
+	assert.Contains(t, s.read(t, "stand/asked"), "[v2] docker compose up --detach --no-deps mail\n")
 	assert.Equal(t, "SITE_ADDRESS=shop.example.com\nVERSION=v2\nIMAGES=groundwork\n", s.read(t, "clone/.env"))
 	for name := range strings.FieldsSeq("secrets/smoke_password .env") {
 		assert.NotContains(t, said, strings.TrimSpace(s.read(t, "clone/"+name)))
@@ -162,8 +168,19 @@ func TestDeploy_pulls_from_a_registry(t *testing.T) {
 	code, said := s.deploy(t, "v2", "IMAGES=ghcr.io:443/acme/shop", "SMOKE=no")
 	assert.Zero(t, code, said)
 	assert.Contains(t, s.read(t, "stand/asked"), "docker pull --quiet ghcr.io:443/acme/shop/worker:v2\n")
-	assert.Equal(t, append(append([]string{"[v2] migrate"}, rolled("v2")...), balanced, followed("v2")), s.steps(t))
+	assert.Equal(t, slices.Concat([]string{"[v2] migrate"}, rolled("v2"), []string{balanced}, followed("v2")), s.steps(t))
 	assert.Equal(t, "VERSION=v2\nIMAGES=ghcr.io:443/acme/shop\n", s.read(t, "clone/.env"))
+}
+
+func TestDeploy_goes_on_where_what_watches_is_not_to_be_had(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "v1")
+	s.put(t, "stand/fail", "v2 alertmanager\nv2 loki\n")
+	code, said := s.deploy(t, "v2", "SMOKE=no")
+	assert.Zero(t, code, said)
+	assert.Equal(t, slices.Concat([]string{"[v2] migrate"}, rolled("v2"), []string{balanced}, followed("v2")), s.steps(t))
+	assert.Contains(t, said, "v2 runs, but not: alertmanager loki;")
+	assert.Contains(t, s.read(t, "clone/.env"), "VERSION=v2\n")
 }
 
 func TestDeploy_goes_back(t *testing.T) {

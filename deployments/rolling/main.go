@@ -135,6 +135,10 @@ func roll(ctx context.Context, s site, l *load, rounds int) error {
 	if err := s.advance(ctx); err != nil {
 		return err
 	}
+	width := 20
+	for _, name := range s.replicas() {
+		width = max(width, len(name))
+	}
 	for round := 1; round <= rounds; round++ {
 		for _, name := range s.replicas() {
 			if err := client.Pause(ctx, pause); err != nil {
@@ -145,7 +149,7 @@ func roll(ctx context.Context, s site, l *load, rounds int) error {
 				return fmt.Errorf("restart %s: %w", name, err)
 			}
 			after := l.tally()
-			say("round %d: %-20s restarted in %4.1f s, %4d requests, %d failed", round, name, time.Since(began).Seconds(),
+			say("round %d: %-*s restarted in %4.1f s, %4d requests, %d failed", round, width, name, time.Since(began).Seconds(),
 				after.requests-before.requests, after.failed-before.failed)
 		}
 	}

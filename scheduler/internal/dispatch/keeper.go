@@ -17,6 +17,7 @@ type keeper struct {
 	*Dispatcher
 
 	epoch     jobs.Epoch
+	told      string // the epoch that was told of last: where its recall fails that is done again, and not told of again
 	nextTend  time.Time
 	nextPause time.Time
 }
@@ -69,7 +70,8 @@ func (k *keeper) watch(ctx context.Context) error {
 		return k.redis.failed("watch", err)
 	}
 	isLost := epoch.Name != k.epoch.Name
-	if isLost && k.epoch.Name != "" {
+	if isLost && k.epoch.Name != "" && k.told != epoch.Name {
+		k.told = epoch.Name
 		k.metrics.losses.Inc()
 		k.Log.WithField("since", epoch.Since).Warn("Redis lost what was in it, or may have: jobs handed over before are handed over again")
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/groundwork-saas/groundwork/domain/jobs"
 )
 
-// within is how soon jobs that Redis lost must be back in its lists.
-const within = 5 * time.Second
+// within is how soon jobs that Redis lost must have run: within five seconds, and as many more as a machine may stand
+// still meanwhile.
+const within = 20 * time.Second
 
 func TestDispatcher_loses_nothing(t *testing.T) {
 	t.Parallel()

@@ -333,9 +333,9 @@ func TestScheduler_runs_by_itself(t *testing.T) {
 			return admin.QueryRow(ctx, "select count(*) from "+table+" where tenant_id = $1", tenant).Scan(&n) == nil && n == 1
 		}
 	}
-	require.Eventually(t, count("schedule_cursors"), 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, count("schedule_cursors"), time.Minute, 5*time.Millisecond)
 	s.set(t, "2026-11-21T02:00:00Z")
-	require.Eventually(t, count("jobs"), 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, count("jobs"), time.Minute, 5*time.Millisecond)
 	cancel()
 	<-done
 }

@@ -53,7 +53,7 @@ func (s *spoken) take() string {
 func newTestTrial(t *testing.T) (*trial, *spoken) {
 	t.Helper()
 	said := &spoken{}
-	o := options{rate: 100, seed: rand.Uint64(), lease: 2 * time.Second, patience: time.Minute, brief: true, rounds: 1, now: time.Now, out: said}
+	o := options{rate: 100, seed: rand.Uint64(), lease: 2 * time.Second, patience: 5 * time.Minute, brief: true, rounds: 1, now: time.Now, out: said}
 	t.Logf("seed %d", o.seed)
 	// Not a folder of the test's: PostgreSQL's own user could not get there.
 	dir, remove, err := stand.Scratch()

@@ -115,7 +115,7 @@ func (t *trial) roll(ctx context.Context) error {
 // stopScheduler catches a scheduler that has handed jobs over and not committed yet, and stops it there for so long that
 // PostgreSQL ends its transaction.
 func stopScheduler(ctx context.Context, t *trial, _ *rand.Rand) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	caught := make(chan *stand.Process, 1)
 	release := make(chan struct{})

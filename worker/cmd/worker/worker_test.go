@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // command is the worker with arguments and an environment.
 func command(t *testing.T, args []string, environ ...string) *exec.Cmd {

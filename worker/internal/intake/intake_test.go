@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -171,17 +173,21 @@ func TestIntake(t *testing.T) {
 	t.Run("cuts_off_what_comes_slowly_or_not_at_all", func(t *testing.T) {
 		t.Parallel()
 		source, path := w.hub(t)
+		url := w.serve(t, 500*time.Millisecond)
 		for _, sent := range []string{"{", ""} {
-			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.url, "http://"))
-			require.NoError(t, err)
-			_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n%s", path, sent)
-			require.NoError(t, err)
-			require.NoError(t, conn.SetReadDeadline(time.Now().Add(waitFor)))
-			buffer := make([]byte, 20)
-			n, err := conn.Read(buffer)
-			require.NoError(t, err, "the connection is answered and closed")
-			assert.Contains(t, string(buffer[:n]), "HTTP/1.1 408")
-			require.NoError(t, conn.Close())
+			var said string
+			for try := 0; said == "" && try < 10; try++ { // where the machine stands still, not even the head comes in time
+				conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
+				require.NoError(t, err)
+				_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n%s", path, sent)
+				require.NoError(t, err)
+				require.NoError(t, conn.SetReadDeadline(time.Now().Add(waitFor)))
+				answer, err := io.ReadAll(conn)
+				require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the connection is closed")
+				require.NoError(t, conn.Close())
+				said = string(answer)
+			}
+			assert.Contains(t, said, "HTTP/1.1 408", "and answered before")
 		}
 		assert.Empty(t, w.received(t, source))
 	})
@@ -396,12 +402,10 @@ func TestQuarantine(t *testing.T) {
 	t.Run("is_bounded_however_much_is_forged", func(t *testing.T) {
 		t.Parallel()
 		flooded, path := w.hub(t)
-		began := time.Now()
 		for range 200 {
 			require.Equal(t, http.StatusUnauthorized, w.post(t, path, "{}", nil).status)
 		}
-		most := 60 + int(time.Since(began).Seconds()) + 1 // one more comes back each second
-		assert.LessOrEqual(t, len(w.received(t, flooded, inbound.Quarantined)), most, "sixty in a minute are written down")
+		assert.LessOrEqual(t, len(w.received(t, flooded, inbound.Quarantined)), 60, "sixty in a minute are written down")
 	})
 }
 

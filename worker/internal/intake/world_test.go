@@ -57,9 +57,12 @@ type world struct {
 	masterKey string
 	receiver  *inbound.Receiver
 	config    intake.Config
+	handler   http.Handler
 	url       string
 	logs      *safeBuffer
-	// ahead is how far the intake's clock is ahead of the real one, in nanoseconds.
+	// began is when the intake's clock was set, and ahead how far it was moved since, in nanoseconds. It stands still
+	// otherwise, so that nothing becomes due where the machine does.
+	began time.Time
 	ahead atomic.Int64
 }
 
@@ -103,7 +106,7 @@ func newBox(key string) (box, error) {
 
 func newWorld(tb testing.TB, change ...func(*inbound.ReceiverNeeds, *intake.Config)) *world {
 	tb.Helper()
-	w := &world{Stack: storetest.New(tb), logs: &safeBuffer{}, resources: map[string]*resource.Service{}}
+	w := &world{Stack: storetest.New(tb), began: time.Now(), logs: &safeBuffer{}, resources: map[string]*resource.Service{}}
 	w.scope = w.Tenant(tb)
 	api := postgres.Shared{DB: w.DB}
 	own := w.Open(tb, postgres.Config{URL: w.WorkerURL})
@@ -143,17 +146,26 @@ func newWorld(tb testing.TB, change ...func(*inbound.ReceiverNeeds, *intake.Conf
 	}
 	w.receiver = inbound.NewReceiver(needs)
 	w.config.Receiver = w.receiver
-	w.serve(tb)
+	w.handler = intake.New(w.config)
+	w.quarantine(tb)
+	w.url = w.serve(tb, 0)
 	return w
 }
 
-// serve brings the intake up, with what runs beside it.
-func (w *world) serve(tb testing.TB) {
+// serve serves the intake until the test ends, and returns its address. Requests have to come within the timeout; 0 is
+// no limit: a machine that stands still is no slow sender.
+func (w *world) serve(tb testing.TB, readTimeout time.Duration) (url string) {
 	tb.Helper()
-	server := httptest.NewUnstartedServer(intake.New(w.config))
-	server.Config.ReadTimeout = 2 * time.Second
+	server := httptest.NewUnstartedServer(w.handler)
+	server.Config.ReadTimeout = readTimeout
 	server.Start()
-	w.url = server.URL
+	tb.Cleanup(server.Close)
+	return server.URL
+}
+
+// quarantine writes down what is quarantined, beside the intake, until the test ends.
+func (w *world) quarantine(tb testing.TB) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(tb.Context())
 	done := make(chan struct{})
 	go func() {
@@ -161,13 +173,12 @@ func (w *world) serve(tb testing.TB) {
 		w.receiver.Run(ctx, func(err error) { tb.Errorf("quarantine: %v", err) })
 	}()
 	tb.Cleanup(func() {
-		server.Close()
 		cancel()
 		<-done
 	})
 }
 
-func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
+func (w *world) now() time.Time { return w.began.Add(time.Duration(w.ahead.Load())) }
 
 // source makes a source and returns it with the path that its provider posts to.
 func (w *world) source(tb testing.TB, in inbound.SourceInput) (inbound.Source, string) {
@@ -341,6 +352,6 @@ func (w *world) findOrder(tb testing.TB, scope tenancy.Scope, id tenancy.ID) *or
 }
 
 const (
-	waitFor = 10 * time.Second
+	waitFor = time.Minute
 	tick    = 5 * time.Millisecond
 )

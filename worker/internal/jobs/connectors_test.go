@@ -180,16 +180,13 @@ func TestConnector_is_as_polite_as_it_is_told(t *testing.T) {
 			return true
 		}
 	})
+	begun := time.Now()
 	assert.Equal(t, int64(30), s.sync(t, c.ID, connectors.SyncInput{}).Created)
 	source.will(func() {
 		require.Len(t, source.at, 5)
-		for i := 1; i < len(source.at); i++ {
-			least := 90 * time.Millisecond
-			if i == 2 {
-				least = time.Second
-			}
-			assert.GreaterOrEqual(t, source.at[i].Sub(source.at[i-1]), least, "request %d", i)
-		}
+		assert.GreaterOrEqual(t, source.at[2].Sub(source.at[1]), time.Second, "as long as it was asked to wait")
+		// Requests may be on their way for long, and so come together: all of them take as long as their pace allows at least.
+		assert.GreaterOrEqual(t, source.at[4].Sub(begun), time.Second+3*90*time.Millisecond)
 	})
 }
 

@@ -105,7 +105,7 @@ func TestWebhookDisabled(t *testing.T) {
 		t.Parallel()
 		d, r := newDisabling(t), newReceiver(t, status(http.StatusInternalServerError))
 		e, _ := d.hooks.endpoint(t, r.URL)
-		since := time.Now().UTC().Add(-webhooks.HopelessAfter)
+		since := d.hooks.now().UTC().Add(-webhooks.HopelessAfter)
 		d.Exec(t, "update webhook_endpoint_health set failing_since = $2 where endpoint_id = $1", e.ID.String(), since)
 		d.hooks.customer(t, "a")
 		require.Equal(t, []error{nil}, d.attempt(t))

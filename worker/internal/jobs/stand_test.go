@@ -30,7 +30,8 @@ import (
 	handlers "github.com/groundwork-saas/groundwork/worker/internal/jobs"
 )
 
-// stand is the product's parts around webhooks, each with its own role, and a clock that moves when it is told to.
+// stand is the product's parts around webhooks, each with its own role, and a clock that moves when it is told to and
+// stands still otherwise, so that no retry becomes due where the machine stands still.
 type stand struct {
 	*storetest.Stack
 
@@ -42,6 +43,7 @@ type stand struct {
 	worker     *postgres.Webhooks
 	queue      *postgres.Jobs
 	scope      tenancy.Scope
+	began      time.Time
 	ahead      atomic.Int64
 	disabled   []webhooks.Endpoint
 }
@@ -68,7 +70,7 @@ func newStand(t *testing.T) *stand {
 // newStandOf is one for a tenant that there is.
 func newStandOf(t *testing.T, stack *storetest.Stack, scope tenancy.Scope) *stand {
 	t.Helper()
-	s := &stand{Stack: stack, scope: scope, handlers: map[string]jobs.Handler{}}
+	s := &stand{Stack: stack, scope: scope, began: time.Now().Truncate(time.Microsecond), handlers: map[string]jobs.Handler{}}
 	key, err := seal.NewMasterKey()
 	require.NoError(t, err)
 	master, err := seal.New(key)
@@ -111,7 +113,7 @@ func (s *stand) dispatcherOfItsOwn() *webhooks.Dispatcher {
 	return webhooks.NewDispatcher(s.outbox, s.now)
 }
 
-func (s *stand) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+func (s *stand) now() time.Time { return s.began.Add(time.Duration(s.ahead.Load())) }
 
 func (s *stand) advance(d time.Duration) { s.ahead.Add(int64(d)) }
 
@@ -161,11 +163,11 @@ type aJob struct {
 	lane string
 }
 
-// due are the jobs whose time has come by the stand's clock.
+// due are the jobs whose time has come by the stand's clock, and those that were enqueued to run at once, by PostgreSQL's.
 func (s *stand) due(t *testing.T) []aJob {
 	t.Helper()
 	rows, err := s.Admin(t).Query(t.Context(), `select tenant_id::text, id::text, kind, args::text, max_attempts, lane::text, request_id, coalesce(trace, '')
-		from jobs where run_at <= $1 order by run_at, id`, s.now())
+		from jobs where run_at <= $1 or run_at = created_at order by run_at, id`, s.now())
 	require.NoError(t, err)
 	defer rows.Close()
 	var list []aJob

@@ -284,6 +284,7 @@ func TestRedeliverAndReplay(t *testing.T) {
 	})
 	replay := func(t *testing.T, s *stand, e webhooks.Endpoint, in webhooks.ReplayInput) {
 		t.Helper()
+		s.advance(time.Hour) // events are dated by PostgreSQL, whose clock goes on
 		in.From = s.now().Add(-24 * time.Hour)
 		_, err := s.service.Replay(t.Context(), s.scope, e.ID, in)
 		require.NoError(t, err)
@@ -332,12 +333,13 @@ func TestRedeliverAndReplay(t *testing.T) {
 		for range 3 {
 			s.customer(t, "a")
 		}
+		s.advance(time.Hour) // events are dated by PostgreSQL, whose clock goes on
 		e, _ := s.endpoint(t, r.URL)
-		_, err := s.service.Replay(t.Context(), s.scope, e.ID, webhooks.ReplayInput{From: s.now().Add(-time.Hour)})
+		_, err := s.service.Replay(t.Context(), s.scope, e.ID, webhooks.ReplayInput{From: s.now().Add(-2 * time.Hour)})
 		require.NoError(t, err)
 		job := s.due(t)[0]
 		first, err := s.worker.ReplayBatch(t.Context(), tenancy.AsSystem(job.job.Tenant, ""), webhooks.ReplayBatch{
-			Args: webhooks.ReplayArgs{EndpointID: e.ID, From: s.now().Add(-time.Hour), To: s.now()}, Job: job.job.ID, Limit: 2, Now: s.now(),
+			Args: webhooks.ReplayArgs{EndpointID: e.ID, From: s.now().Add(-2 * time.Hour), To: s.now()}, Job: job.job.ID, Limit: 2, Now: s.now(),
 		})
 		require.NoError(t, err)
 		assert.Equal(t, 2, first.Deliveries)

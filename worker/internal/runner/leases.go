@@ -134,6 +134,18 @@ func (l *leases) count() int {
 	return len(l.held)
 }
 
+// settling is of how many attempts the end is being written.
+func (l *leases) settling() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for a := range l.held {
+		if a.settling && !a.closed {
+			n++
+		}
+	}
+	return n
+}
+
 // idleWithin waits for what is under way and says whether all of it has ended.
 func (l *leases) idleWithin(patience time.Duration) bool {
 	timer := time.NewTimer(patience)

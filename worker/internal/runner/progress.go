@@ -17,14 +17,16 @@ const progressEvery = time.Second
 type progress struct {
 	desk jobs.Desk
 	log  *logrus.Logger
-	wake chan struct{}
+	// patience is how long a write may take.
+	patience time.Duration
+	wake     chan struct{}
 
 	mu    sync.Mutex
 	dirty map[jobs.Attempt]jobs.Progress
 }
 
-func newProgress(desk jobs.Desk, log *logrus.Logger) *progress {
-	return &progress{desk: desk, log: log, wake: make(chan struct{}, 1), dirty: map[jobs.Attempt]jobs.Progress{}}
+func newProgress(desk jobs.Desk, log *logrus.Logger, patience time.Duration) *progress {
+	return &progress{desk: desk, log: log, patience: patience, wake: make(chan struct{}, 1), dirty: map[jobs.Attempt]jobs.Progress{}}
 }
 
 // note keeps what an attempt reports, to be written soon.
@@ -83,7 +85,7 @@ func (p *progress) serve(ctx context.Context) {
 }
 
 func (p *progress) write(ctx context.Context, all []jobs.AttemptProgress) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, p.patience)
 	defer cancel()
 	if err := p.desk.SaveProgress(ctx, all); err != nil && ctx.Err() == nil {
 		p.log.WithError(err).Warn("the progress of jobs could not be written")

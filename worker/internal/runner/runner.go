@@ -118,7 +118,7 @@ func New(config Config) (*Runner, error) {
 	r.claims = newBatch(r.claimAll)
 	r.settles = newBatch(r.settleAll)
 	r.leases = newLeases(leaseConfig{Desk: config.Desk, Lease: config.Lease, Log: config.Log, Now: config.Now, Measures: r.measures})
-	r.progress = newProgress(config.Desk, config.Log)
+	r.progress = newProgress(config.Desk, config.Log, config.Lease/2)
 	if len(config.Queues) == 0 {
 		return nil, errors.New("a runner needs a queue to serve")
 	}
@@ -201,6 +201,9 @@ func (r *Runner) stop(ctx context.Context) error {
 	select {
 	case <-r.stopped:
 	case <-time.After(margin / 4): // the library is left behind with what did not end
+	}
+	if left := r.leases.settling(); left > 0 {
+		r.config.Log.WithField("jobs", left).Warn("what became of jobs could not be written in time; they run again when their leases have run out")
 	}
 	r.end()
 	r.services.Wait()
