@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	redigo "github.com/gomodule/redigo/redis"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -68,8 +67,8 @@ func TestDispatcher(t *testing.T) {
 			return err == nil && s.states(t)[jobs.Running] == 22
 		}, patience, tick)
 		require.Eventually(t, func() bool {
-			waiting, err := redigo.Int(s.client.Do(t.Context(), "LLEN", redis.Namespace(queue)+":jobs:"+redis.JobName))
-			return err == nil && waiting >= 22 // more, for the pace at which those were taken
+			waiting, err := redis.NewJobs(s.client, time.Now).Waiting(t.Context(), queue)
+			return err == nil && len(waiting) >= 22 // more, for the pace at which those were taken
 		}, patience, tick, "those that were taken are followed")
 	})
 	t.Run("promotes_what_is_due", func(t *testing.T) {

@@ -40,11 +40,11 @@ func (p *process) inboundHandlers() (*inbound.Handlers, error) {
 
 // newIntake wires the intake of webhooks.
 func newIntake(ctx context.Context, p *process) ([]lifecycle.Component, error) {
-	limiting, err := p.base.Limiter(p.registry, p.now)
+	handlers, err := p.inboundHandlers()
 	if err != nil {
 		return nil, err
 	}
-	handlers, err := p.inboundHandlers()
+	limiting, err := p.base.Limiter(p.registry, p.now)
 	if err != nil {
 		return nil, err
 	}

@@ -155,14 +155,16 @@ func marks(t *testing.T, dir, kind string, but ...string) string {
 	return found
 }
 
+// finish has a job end that is marked in the folder.
+func finish(t *testing.T, dir string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "finish"), nil, 0o600))
+}
+
 func TestProcesses(t *testing.T) {
 	t.Parallel()
 	// lease is one that a worker keeps though the machine stands still for some seconds.
 	const lease = 10 * time.Second
-	finish := func(t *testing.T, dir string) {
-		t.Helper()
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "finish"), nil, 0o600))
-	}
 	t.Run("a_killed_workers_job_runs_again", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
@@ -278,7 +280,7 @@ func handsOver(t *testing.T) bool {
 	again := marks(t, dir, "began", began)
 	t.Logf("ran elsewhere %s after SIGTERM, with a shutdown of %s and a lease of an hour", time.Since(terminated), shutdown)
 	assert.NotEqual(t, began, again)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "finish"), nil, 0o600))
+	finish(t, dir)
 	marks(t, dir, "ended")
 	w.until(t, id, jobs.Succeeded)
 	return true
